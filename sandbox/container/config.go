@@ -1,0 +1,149 @@
+package container
+
+import (
+	"fmt"
+
+	"github.com/opencontainers/cgroups"
+	devices "github.com/opencontainers/cgroups/devices/config"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
+
+	"tcid/sandbox"
+)
+
+// Ids inside a container. The kernel and the init differ, so that user code
+// can neither signal nor inspect PID 1.
+const (
+	kernelUID = 1000
+	initUID   = 1001
+)
+
+const (
+	hostname      = "sandbox"
+	oomScoreAdj   = 500 // the host's out-of-memory killer takes sessions first
+	tmpInodes     = 4096
+	shmInodes     = 1024
+	devInodes     = 64
+	stackBytes    = 8 << 20
+	pendingSigs   = 64
+	sandboxUmask  = 0o022
+	nosuidNodev   = unix.MS_NOSUID | unix.MS_NODEV
+	noexecToo     = nosuidNodev | unix.MS_NOEXEC
+	terminalGroup = 5
+)
+
+// hiddenPaths tell about the host and are of no use to a session. Those that
+// the host doesn't have are skipped.
+var hiddenPaths = []string{
+	"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
+	"/proc/interrupts", "/proc/kallsyms", "/proc/kmsg", "/proc/kpagecount",
+	"/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz",
+	"/proc/key-users", "/proc/slabinfo", "/proc/vmallocinfo", "/proc/zoneinfo",
+	"/proc/buddyinfo", "/proc/pagetypeinfo", "/proc/iomem", "/proc/ioports",
+	"/proc/partitions", "/proc/diskstats", "/proc/mdstat", "/proc/swaps",
+	"/proc/cmdline", "/proc/driver", "/proc/tty", "/proc/pressure",
+	"/proc/schedstat", "/proc/softirqs", "/proc/locks", "/proc/bus", "/proc/fs",
+	"/proc/irq",
+}
+
+var readonlyPaths = []string{"/proc/sys", "/proc/sysrq-trigger"}
+
+// containerConfig is everything that is enforced around a session, but what
+// the holder and the filter add. Fields that are left out mean "none" or "no",
+// except where a comment says otherwise.
+func containerConfig(spec sandbox.Spec, rootfs, cgroupPath string, h *holder) *configs.Config {
+	umask := uint32(sandboxUmask)
+	oom := oomScoreAdj
+	ids := []configs.IDMap{{ContainerID: 0, HostID: int64(h.base), Size: blockSize}}
+	c := &configs.Config{
+		Rootfs:     rootfs,
+		Readonlyfs: true,
+		Umask:      &umask,
+		Hostname:   hostname,
+		Namespaces: configs.Namespaces{
+			{Type: configs.NEWUSER, Path: h.usernsPath()},
+			{Type: configs.NEWNS}, {Type: configs.NEWPID}, {Type: configs.NEWIPC},
+			{Type: configs.NEWUTS}, {Type: configs.NEWNET}, {Type: configs.NEWCGROUP},
+		},
+		// Not applied, since the namespace is joined: libcontainer computes
+		// host ids with them.
+		UIDMappings: ids,
+		GIDMappings: ids,
+		Networks:    []*configs.Network{{Type: "loopback"}},
+		Mounts:      mounts(spec.Limits),
+		Devices:     deviceNodes(),
+		MaskPaths:   hiddenPaths,
+		// proc's subset=pid would hide more, but libcontainer itself reads
+		// /proc/sys/kernel/cap_last_cap there.
+		ReadonlyPaths: readonlyPaths,
+		// Not nil: nil would keep every capability.
+		Capabilities:    &configs.Capabilities{},
+		NoNewPrivileges: true,
+		// A session keyring per container would use up root's quota of keys at
+		// some 200 containers; the filter denies all key calls.
+		NoNewKeyring: true,
+		Seccomp:      seccompFilter(),
+		OomScoreAdj:  &oom,
+		Cgroups:      &cgroups.Cgroup{Path: cgroupPath, Resources: resources(spec.Limits)},
+	}
+	return c
+}
+
+func mounts(l sandbox.Limits) []*configs.Mount {
+	tmpfs := func(dest string, flags int, format string, args ...any) *configs.Mount {
+		return &configs.Mount{Source: "tmpfs", Destination: dest, Device: "tmpfs", Flags: flags, Data: fmt.Sprintf(format, args...)}
+	}
+	return []*configs.Mount{
+		{Source: "proc", Destination: "/proc", Device: "proc", Flags: noexecToo, Data: "hidepid=2"},
+		tmpfs("/dev", unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_STRICTATIME, "mode=755,size=64k,nr_inodes=%d", devInodes),
+		{Source: "devpts", Destination: "/dev/pts", Device: "devpts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC,
+			Data: fmt.Sprintf("newinstance,ptmxmode=0666,mode=0620,gid=%d", terminalGroup)},
+		tmpfs("/dev/shm", noexecToo, "mode=1777,size=%d,nr_inodes=%d", l.ShmBytes, shmInodes),
+		tmpfs("/tmp", nosuidNodev, "mode=1777,size=%d,nr_inodes=%d", l.DiskBytes, tmpInodes),
+		tmpfs(workspaceDir, nosuidNodev, "mode=700,uid=%d,gid=%d,size=%d,nr_inodes=%d", kernelUID, kernelUID, l.DiskBytes, l.DiskInodes),
+	}
+}
+
+// deviceNodes are bind-mounted from the host by libcontainer, since a user
+// namespace can't make device nodes.
+func deviceNodes() []*devices.Device {
+	var nodes []*devices.Device
+	for _, d := range []struct {
+		name         string
+		major, minor int64
+	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}} {
+		nodes = append(nodes, &devices.Device{
+			Path: "/dev/" + d.name, FileMode: 0o666,
+			Rule: devices.Rule{Type: devices.CharDevice, Major: d.major, Minor: d.minor, Permissions: "rwm", Allow: true},
+		})
+	}
+	return nodes
+}
+
+// rlimits are what tcid-init sets before it becomes the kernel, as its
+// arguments KIND:SOFT:HARD. None is raised above the daemon's own, which only a
+// privileged process may do. There is none on address space or processes,
+// which OpenBLAS can't live with; the cgroup bounds those.
+func rlimits(l sandbox.Limits) []string {
+	var args []string
+	set := func(kind int, soft, hard uint64) {
+		var own unix.Rlimit
+		if err := unix.Getrlimit(kind, &own); err == nil && own.Max < hard {
+			hard = own.Max
+		}
+		args = append(args, fmt.Sprintf("%d:%d:%d", kind, min(soft, hard), hard))
+	}
+	set(unix.RLIMIT_NOFILE, l.OpenFiles, l.OpenFiles)
+	// 1, not 0: a core_pattern that is a pipe ignores 0, and 1 also makes the
+	// kernel drop piped dumps (fs/coredump.c).
+	set(unix.RLIMIT_CORE, 1, 1)
+	set(unix.RLIMIT_FSIZE, uint64(l.DiskBytes), uint64(l.DiskBytes))
+	set(unix.RLIMIT_STACK, stackBytes, unix.RLIM_INFINITY)
+	set(unix.RLIMIT_MEMLOCK, 0, 0)
+	set(unix.RLIMIT_MSGQUEUE, 0, 0)
+	set(unix.RLIMIT_SIGPENDING, pendingSigs, pendingSigs)
+	set(unix.RLIMIT_NICE, 0, 0)
+	set(unix.RLIMIT_RTPRIO, 0, 0)
+	return args
+}

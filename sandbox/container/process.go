@@ -1,0 +1,248 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"golang.org/x/sys/unix"
+
+	"tcid/sandbox"
+)
+
+const (
+	// startupNoteBytes bounds what is kept of a kernel's words before it takes
+	// its own output over, which is all that a broken image can say.
+	startupNoteBytes = 4 << 10
+	kernelListenFD   = 3 // the first of ExtraFiles
+)
+
+// process is a kernel. It implements sandbox.Process.
+type process struct {
+	box    *box
+	pidfd  int
+	socket string // name in the box's socket directory
+	done   chan struct{}
+	note   *note
+
+	mu   sync.Mutex // guards pidfd against being closed while it is used
+	exit sandbox.Exit
+}
+
+// StartKernel ends every process but the init, then starts Python.
+func (x *box) StartKernel(ctx context.Context) (sandbox.Process, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return nil, sandbox.ErrClosed
+	}
+	select {
+	case <-x.done:
+		return nil, fmt.Errorf("%w: its init has ended", sandbox.ErrClosed)
+	default:
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
+		fmt.Errorf("the kernel did not start within %v", startTimeout))
+	defer cancel()
+	if err := x.group.killAll(ctx, x.initPid); err != nil {
+		return nil, fmt.Errorf("end the old processes: %w", err)
+	}
+	// The socket is bound only now, when no old process is left, in a
+	// directory that sessions can't see.
+	x.kernels++
+	name := "kernel" + strconv.Itoa(x.kernels)
+	listener, err := x.listen(name)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	p := &process{box: x, pidfd: -1, socket: name, done: make(chan struct{})}
+	if err := p.start(ctx, listener); err != nil {
+		return nil, fmt.Errorf("start the kernel: %w", err)
+	}
+	return p, nil
+}
+
+// listen binds a socket in the sandbox's socket directory. The path through
+// the descriptor keeps it within the 108 bytes of a Unix address.
+func (x *box) listen(name string) (*os.File, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: x.socketPath(name), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("bind the kernel's socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	defer l.Close()
+	f, err := l.File()
+	if err != nil {
+		return nil, fmt.Errorf("bind the kernel's socket: %w", err)
+	}
+	return f, nil
+}
+
+func (x *box) socketPath(name string) string {
+	return filepath.Join("/proc/self/fd", strconv.Itoa(int(x.sockets.Fd())), name)
+}
+
+func (p *process) start(ctx context.Context, listener *os.File) error {
+	x := p.box
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	p.note = readNote(r)
+	args := append([]string{initPath, "limit"}, rlimits(x.spec.Limits)...)
+	// -X utf8: text is UTF-8 whatever the locale says. -s: no user site.
+	args = append(args, "--", x.spec.Image.Python, "-X", "utf8", "-s", kernelPath, "--listen-fd", strconv.Itoa(kernelListenFD))
+	proc := &libcontainer.Process{
+		Args: args, Env: x.environment(), Cwd: workspaceDir,
+		UID: kernelUID, GID: kernelUID,
+		// Files, not writers: Wait would hang on a writer's copying goroutine
+		// until the last process that inherited it has gone.
+		Stdin: null, Stdout: null, Stderr: w,
+		ExtraFiles: []*os.File{listener},
+	}
+	if err := x.run(ctx, proc); err != nil {
+		return err
+	}
+	pid, err := proc.Pid()
+	if err != nil {
+		return err
+	}
+	// The kernel is our child and not yet reaped, so the pid is still its own.
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		_, _ = proc.Wait()
+		return fmt.Errorf("open its pidfd: %w", err)
+	}
+	p.pidfd = pidfd
+	go p.wait(proc)
+	return nil
+}
+
+func (p *process) wait(proc *libcontainer.Process) {
+	state, err := proc.Wait()
+	var exitErr *exec.ExitError
+	if errors.As(err, &exitErr) {
+		state = exitErr.ProcessState
+	}
+	exit := sandbox.Exit{Code: -1}
+	if state != nil {
+		if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			exit.Signal = unix.SignalName(status.Signal())
+		} else {
+			exit.Code = state.ExitCode()
+		}
+	}
+	p.mu.Lock()
+	p.exit = exit
+	_ = unix.Close(p.pidfd)
+	p.pidfd = -1
+	p.mu.Unlock()
+	close(p.done)
+}
+
+func (p *process) Dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", p.box.socketPath(p.socket))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the kernel: %w", err)
+	}
+	return conn, nil
+}
+
+// Interrupt sends SIGINT to the kernel's process group, so that a program that
+// it waits for is interrupted too.
+func (p *process) Interrupt() error {
+	err := p.signal(unix.SIGINT, unix.PIDFD_SIGNAL_PROCESS_GROUP)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.9: the kernel alone
+		err = p.signal(unix.SIGINT, 0)
+	}
+	return err
+}
+
+func (p *process) Kill() error { return p.signal(unix.SIGKILL, 0) }
+
+func (p *process) signal(sig unix.Signal, flags int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pidfd < 0 {
+		return nil // gone already
+	}
+	err := unix.PidfdSendSignal(p.pidfd, sig, nil, flags)
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("send %s to the kernel: %w", unix.SignalName(sig), err)
+	}
+	return nil
+}
+
+func (p *process) Done() <-chan struct{} { return p.done }
+
+func (p *process) Exit() sandbox.Exit {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exit
+}
+
+// StartupNote is what the kernel said before it took its output over.
+func (p *process) StartupNote() string { return p.note.text() }
+
+// environment is built from nothing: the daemon's own never reaches a session.
+func (x *box) environment() []string {
+	threads := strconv.Itoa(max(1, int(x.spec.Limits.CPUs)))
+	env := []string{
+		"PATH=/usr/local/bin:/usr/bin:/bin",
+		"HOME=" + workspaceDir, "PWD=" + workspaceDir, "USER=user", "LOGNAME=user", "SHELL=/bin/sh",
+		"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "TERM=dumb",
+		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
+		// Libraries size their thread pools by the host's cores otherwise.
+		"OMP_NUM_THREADS=" + threads, "OPENBLAS_NUM_THREADS=" + threads, "MKL_NUM_THREADS=" + threads,
+		"MPLCONFIGDIR=/tmp/matplotlib", "XDG_CACHE_HOME=/tmp/.cache",
+	}
+	return append(env, x.spec.Env...)
+}
+
+// note keeps the head of what a pipe says.
+type note struct {
+	mu   sync.Mutex
+	head []byte
+}
+
+func readNote(r *os.File) *note {
+	n := &note{}
+	go func() {
+		defer r.Close()
+		buf := make([]byte, startupNoteBytes)
+		for {
+			k, err := r.Read(buf)
+			n.mu.Lock()
+			n.head = append(n.head, buf[:min(k, startupNoteBytes-len(n.head))]...)
+			n.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return n
+}
+
+func (n *note) text() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.ToValidUTF8(strings.TrimSpace(string(n.head)), "\ufffd")
+}
