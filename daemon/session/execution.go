@@ -1,0 +1,243 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tcid/daemon/grade"
+	"tcid/sandbox"
+	"tcid/sandbox/kernel"
+)
+
+// Statuses of an execution, as api/v1 has them.
+const (
+	statusQueued      = "queued"
+	statusRunning     = "running"
+	statusOK          = "ok"
+	statusError       = "error"
+	statusTimeout     = "timeout"
+	statusInterrupted = "interrupted"
+	statusCancelled   = "cancelled"
+	statusMemoryLimit = "memory_limit"
+	statusCrashed     = "crashed"
+	statusExpired     = "expired"
+	statusInfraError  = "infra_error"
+)
+
+// Execution is one run of one piece of code. Its methods may be called from
+// any goroutine, at any time.
+type Execution struct {
+	id        string
+	principal Principal
+	session   *Session
+	index     int64
+	spec      ExecSpec
+	queuedAt  time.Time
+	done      chan struct{}
+
+	mu         sync.Mutex
+	status     string
+	startedAt  time.Time
+	finishedAt time.Time
+	out        *collector
+	value      []byte
+	repr       *string
+	source     string
+	err        *ExecError
+	stateLost  bool
+	receipt    Receipt
+	grade      grade.Outcome
+	final      *Result // once finished; the collector is gone then
+
+	// stop is closed when the execution is to end early; stopStatus says how.
+	stop       chan struct{}
+	stopStatus string
+	kill       bool // at once, without SIGINT first
+	// interrupted is set when a client sent SIGINT.
+	interrupted bool
+}
+
+// ID returns the execution's id.
+func (e *Execution) ID() string { return e.id }
+
+// Done is closed when the execution has finished.
+func (e *Execution) Done() <-chan struct{} { return e.done }
+
+// Wait waits until the execution has finished or ctx ends.
+func (e *Execution) Wait(ctx context.Context) error {
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Cancel ends the execution: at once when it is queued, by SIGINT and, should
+// that not help, SIGKILL when it runs. A finished one stays as it is.
+func (e *Execution) Cancel() {
+	if e.session.dequeue(e) {
+		e.finishUnstarted(statusCancelled, "the execution was cancelled before it started")
+		return
+	}
+	e.endEarly(statusCancelled, false)
+}
+
+// endEarly asks the worker to end the execution with the given status.
+func (e *Execution) endEarly(status string, kill bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.kill = e.kill || kill
+	if e.stopStatus == "" {
+		e.stopStatus = status
+		close(e.stop)
+	}
+}
+
+// stopping returns the status that endEarly asked for, and whether to kill.
+func (e *Execution) stopping() (status string, kill bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopStatus, e.kill
+}
+
+func (e *Execution) markInterrupted() {
+	e.mu.Lock()
+	e.interrupted = true
+	e.mu.Unlock()
+}
+
+// begin marks the execution as running; false when it has been ended already.
+func (e *Execution) begin(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.status != statusQueued {
+		return false
+	}
+	e.status = statusRunning
+	e.startedAt = now
+	e.receipt.Queue = now.Sub(e.queuedAt)
+	return true
+}
+
+// collect takes an event of the kernel.
+func (e *Execution) collect(ev kernel.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.out.add(ev)
+	if ev.Type == typeError {
+		e.err = &ExecError{Name: ev.Name, Value: ev.Value, Traceback: ev.Traceback}
+	}
+}
+
+// fail records why the execution did not end well, as the last output item.
+func (e *Execution) fail(name, value string) {
+	e.collect(kernel.Event{Type: typeError, Name: name, Value: value, Traceback: []string{name + ": " + value}})
+}
+
+func (e *Execution) noteStateLost() {
+	e.mu.Lock()
+	e.stateLost = true
+	e.mu.Unlock()
+}
+
+func (e *Execution) setOutcome(o kernel.Outcome) {
+	e.mu.Lock()
+	e.value, e.repr, e.source = o.Result, o.Repr, o.Source
+	e.mu.Unlock()
+}
+
+// finishUnstarted ends an execution that never ran.
+func (e *Execution) finishUnstarted(status, why string) {
+	name := "Cancelled"
+	if status == statusInfraError {
+		name = "InfraError"
+	}
+	e.fail(name, why)
+	e.finish(status, judgeUnrun(e.spec.Tests, status, ""), Receipt{Queue: time.Since(e.queuedAt)})
+}
+
+// finish makes the execution's final result. Only the first call counts.
+func (e *Execution) finish(status string, verdicts []grade.Verdict, receipt Receipt) {
+	e.mu.Lock()
+	if e.final != nil {
+		e.mu.Unlock()
+		return
+	}
+	e.status = status
+	e.finishedAt = time.Now()
+	e.grade = grade.Grade(verdicts, e.spec.Grading)
+	if status == statusInfraError {
+		e.grade.Reward = nil
+	}
+	receipt.OutputBytes = e.out.total
+	for _, limit := range []string{"output", "displays"} {
+		if e.out.limitsHit[limit] {
+			receipt.LimitsHit = append(receipt.LimitsHit, limit)
+		}
+	}
+	e.receipt = receipt
+	result := e.snapshotLocked()
+	e.final = &result
+	e.out = nil
+	e.spec.Code, e.spec.Stdin, e.spec.Files = "", nil, nil // only the result is kept
+	e.mu.Unlock()
+	e.session.manager.history.add(e, result.size())
+	close(e.done)
+}
+
+// Result returns what is known so far, or the final result.
+func (e *Execution) Result() Result {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.final != nil {
+		return *e.final
+	}
+	return e.snapshotLocked()
+}
+
+func (e *Execution) snapshotLocked() Result {
+	r := Result{
+		ID: e.id, SessionID: e.session.id, Index: e.index, Status: e.status,
+		QueuedAt: e.queuedAt, StartedAt: e.startedAt, FinishedAt: e.finishedAt,
+		Receipt: e.receipt, Outputs: e.out.outputs(),
+		DroppedStdout: e.out.dropped[typeStdout], DroppedStderr: e.out.dropped[typeStderr],
+		Value: e.value, Repr: e.repr, Source: e.source, Error: e.err,
+		StateLost: e.stateLost, Grade: e.grade,
+	}
+	if r.Source == "" {
+		r.Source = "none"
+	}
+	r.Stdout, r.Stderr = streams(r.Outputs)
+	return r
+}
+
+// size estimates what keeping the result costs.
+func (r Result) size() int64 {
+	const overhead = 1 << 10
+	n := int64(overhead) + int64(len(r.Stdout)+len(r.Stderr)+len(r.Value))
+	for _, o := range r.Outputs {
+		n += int64(len(o.Text)) + dataSize(o.Data)
+	}
+	return n
+}
+
+// receiptOf is the difference between two measurements.
+func receiptOf(before, after sandbox.Usage, queue, wall time.Duration) Receipt {
+	r := Receipt{
+		Wall: wall, Queue: queue,
+		CPUUser:        max(0, after.CPUUser-before.CPUUser),
+		CPUSystem:      max(0, after.CPUSystem-before.CPUSystem),
+		Throttled:      max(0, after.Throttled-before.Throttled),
+		MaxMemoryBytes: after.MemoryPeakBytes,
+		MaxPids:        after.PidsPeak,
+	}
+	if after.OOMKills > before.OOMKills {
+		r.LimitsHit = append(r.LimitsHit, "memory")
+	}
+	if after.PidsRefused > before.PidsRefused {
+		r.LimitsHit = append(r.LimitsHit, "pids")
+	}
+	return r
+}

@@ -1,0 +1,253 @@
+package session
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"tcid/sandbox/kernel"
+)
+
+// Types of output items, as api/v1 has them.
+const (
+	typeStdout  = "stdout"
+	typeStderr  = "stderr"
+	typeError   = "error"
+	typeDisplay = "display_data"
+	typeResult  = "execute_result"
+)
+
+// collector keeps what an execution shows, in order and bounded: of stdout and
+// stderr together the first three quarters of the budget and the last quarter,
+// of display items a number and a size. What is dropped is counted. It is not
+// safe for concurrent use.
+type collector struct {
+	headLeft  int64
+	tailMax   int64
+	tailBytes int64
+	displays  int
+	shown     int64 // bytes of display items
+	displayed int64 // bound of one display item
+	errors    int
+
+	head      []*item
+	tail      []*item // once headLeft is 0
+	dropped   map[string]int64
+	total     int64 // bytes of output seen, kept or not
+	limitsHit map[string]bool
+}
+
+// item is an Output under construction.
+type item struct {
+	kind string
+	text strings.Builder
+	data map[string]any
+	size int64
+}
+
+func newCollector(outputBytes, displayBytes int64) *collector {
+	tail := outputBytes / 4
+	return &collector{
+		headLeft: outputBytes - tail, tailMax: tail, displayed: displayBytes,
+		dropped: map[string]int64{}, limitsHit: map[string]bool{},
+	}
+}
+
+func (c *collector) add(e kernel.Event) {
+	switch e.Type {
+	case typeStdout, typeStderr:
+		c.total += int64(len(e.Text))
+		c.addText(e.Type, e.Text)
+	case typeDisplay, typeResult, "update_display_data":
+		kind := e.Type
+		if kind != typeResult {
+			kind = typeDisplay
+		}
+		c.addDisplay(kind, e.Data)
+	case typeError:
+		if c.errors++; c.errors > maxErrorItems {
+			return
+		}
+		it := &item{kind: typeError}
+		it.text.WriteString(tracebackText(e))
+		c.append(it)
+	}
+}
+
+func (c *collector) addText(kind, text string) {
+	if c.headLeft > 0 {
+		cut := cutAt(text, c.headLeft)
+		c.headLeft -= int64(cut)
+		if cut < len(text) {
+			c.headLeft = 0
+		}
+		appendText(&c.head, kind, text[:cut], 0)
+		text = text[cut:]
+	}
+	if text == "" {
+		return
+	}
+	c.limitsHit["output"] = true
+	// Chunks of the tail stay small enough to be dropped piece by piece.
+	appendText(&c.tail, kind, text, c.tailMax/8)
+	c.tailBytes += int64(len(text))
+	c.trimTail()
+}
+
+// trimTail drops the oldest text of the tail; other items stay.
+func (c *collector) trimTail() {
+	for i := 0; c.tailBytes > c.tailMax && i < len(c.tail); {
+		it := c.tail[i]
+		if it.kind != typeStdout && it.kind != typeStderr {
+			i++
+			continue
+		}
+		text := it.text.String()
+		over := c.tailBytes - c.tailMax
+		if int64(len(text)) > over {
+			cut := len(text) - cutBack(text, int64(len(text))-over)
+			c.drop(it.kind, int64(cut))
+			it.text.Reset()
+			it.text.WriteString(text[cut:])
+			return
+		}
+		c.drop(it.kind, int64(len(text)))
+		c.tail = append(c.tail[:i], c.tail[i+1:]...)
+	}
+}
+
+func (c *collector) drop(kind string, n int64) {
+	c.dropped[kind] += n
+	c.tailBytes -= n
+}
+
+func (c *collector) addDisplay(kind string, data map[string]any) {
+	size := dataSize(data)
+	c.total += size
+	if c.displays++; c.displays > maxDisplays || size > c.displayed || c.shown+size > maxDisplaysBytes {
+		c.limitsHit["displays"] = true
+		if c.displays <= maxDisplays {
+			c.append(&item{kind: kind, data: map[string]any{
+				"text/plain": fmt.Sprintf("[display item of %d bytes dropped: over the limit]", size),
+			}})
+		}
+		return
+	}
+	c.shown += size
+	c.append(&item{kind: kind, data: data, size: size})
+}
+
+func (c *collector) append(it *item) {
+	if c.headLeft > 0 || len(c.tail) == 0 && len(c.dropped) == 0 {
+		c.head = append(c.head, it)
+		return
+	}
+	c.tail = append(c.tail, it)
+}
+
+// outputs returns the items, with a mark where text was dropped.
+func (c *collector) outputs() []Output {
+	out := make([]Output, 0, len(c.head)+len(c.tail)+2)
+	for i := range c.head {
+		out = append(out, c.head[i].output())
+	}
+	for _, kind := range []string{typeStdout, typeStderr} {
+		if n := c.dropped[kind]; n > 0 {
+			out = appendOutput(out, Output{Type: kind, Text: fmt.Sprintf("\n[… %d bytes of %s dropped …]\n", n, kind)})
+		}
+	}
+	for i := range c.tail {
+		out = appendOutput(out, c.tail[i].output())
+	}
+	return out
+}
+
+// appendOutput merges adjacent text of one stream.
+func appendOutput(out []Output, o Output) []Output {
+	if n := len(out); n > 0 && out[n-1].Type == o.Type && (o.Type == typeStdout || o.Type == typeStderr) {
+		out[n-1].Text += o.Text
+		return out
+	}
+	return append(out, o)
+}
+
+func (it *item) output() Output {
+	return Output{Type: it.kind, Text: it.text.String(), Data: it.data}
+}
+
+// streams joins the text of stdout and of stderr.
+func streams(outputs []Output) (stdout, stderr string) {
+	var out, err strings.Builder
+	for _, o := range outputs {
+		switch o.Type {
+		case typeStdout:
+			out.WriteString(o.Text)
+		case typeStderr:
+			err.WriteString(o.Text)
+		}
+	}
+	return out.String(), err.String()
+}
+
+// appendText adds text to the last item when that is of the same stream and,
+// with most > 0, still below most bytes.
+func appendText(items *[]*item, kind, text string, most int64) {
+	if n := len(*items); n > 0 {
+		last := (*items)[n-1]
+		if last.kind == kind && (most == 0 || int64(last.text.Len()) < most) {
+			last.text.WriteString(text)
+			return
+		}
+	}
+	it := &item{kind: kind}
+	it.text.WriteString(text)
+	*items = append(*items, it)
+}
+
+// cutAt returns the largest length of at most n bytes that splits no rune.
+func cutAt(text string, n int64) int {
+	if int64(len(text)) <= n {
+		return len(text)
+	}
+	i := int(n)
+	for i > 0 && !utf8.RuneStart(text[i]) {
+		i--
+	}
+	return i
+}
+
+// cutBack returns the largest length of at most n bytes, from the end, that
+// splits no rune.
+func cutBack(text string, n int64) int {
+	i := len(text) - int(n)
+	for i < len(text) && !utf8.RuneStart(text[i]) {
+		i++
+	}
+	return len(text) - i
+}
+
+func tracebackText(e kernel.Event) string {
+	if len(e.Traceback) > 0 {
+		return strings.Join(e.Traceback, "\n")
+	}
+	return e.Name + ": " + e.Value
+}
+
+func dataSize(data map[string]any) int64 {
+	var n int64
+	for mime, v := range data {
+		n += int64(len(mime))
+		switch v := v.(type) {
+		case string:
+			n += int64(len(v))
+		case json.RawMessage:
+			n += int64(len(v))
+		default:
+			if b, err := json.Marshal(v); err == nil {
+				n += int64(len(b))
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,92 @@
+package session
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tcid/sandbox/kernel"
+)
+
+func text(kind, s string) kernel.Event { return kernel.Event{Type: kind, Text: s} }
+
+func TestCollectorKeepsOrderAndMerges(t *testing.T) {
+	c := newCollector(1000, 1000)
+	for _, e := range []kernel.Event{
+		text("stdout", "a"), text("stdout", "b"), text("stderr", "e"),
+		{Type: "display_data", Data: map[string]any{"text/plain": "x"}},
+		text("stdout", "c"),
+		{Type: "execute_result", Data: map[string]any{"text/plain": "4"}},
+	} {
+		c.add(e)
+	}
+	want := []Output{
+		{Type: "stdout", Text: "ab"},
+		{Type: "stderr", Text: "e"},
+		{Type: "display_data", Data: map[string]any{"text/plain": "x"}},
+		{Type: "stdout", Text: "c"},
+		{Type: "execute_result", Data: map[string]any{"text/plain": "4"}},
+	}
+	if diff := cmp.Diff(want, c.outputs()); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+}
+
+// What is kept is the head and the tail of what came, whole runes, within the
+// budget, and the dropped bytes are counted.
+func TestCollectorBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		budget := int64(rapid.IntRange(64, 512).Draw(t, "budget"))
+		chunks := rapid.SliceOf(rapid.StringOfN(rapid.RuneFrom([]rune("aé€𝄞\n")), 0, 40, -1)).Draw(t, "chunks")
+		c := newCollector(budget, 100)
+		var all strings.Builder
+		for _, s := range chunks {
+			c.add(text("stdout", s))
+			all.WriteString(s)
+		}
+		got, _ := streams(c.outputs())
+		if !utf8.ValidString(got) {
+			t.Fatalf("a rune was split: %q", got)
+		}
+		dropped := c.dropped["stdout"]
+		if dropped == 0 {
+			if got != all.String() {
+				t.Fatalf("nothing was counted as dropped, but %q became %q", all.String(), got)
+			}
+			return
+		}
+		mark := strings.Index(got, "\n[… ")
+		head, rest := got[:mark], got[mark:]
+		tail := rest[strings.Index(rest, "…]\n")+len("…]\n"):]
+		if !strings.HasPrefix(all.String(), head) || !strings.HasSuffix(all.String(), tail) {
+			t.Fatalf("%q is not the head and %q not the tail of %q", head, tail, all.String())
+		}
+		if kept := int64(len(head) + len(tail)); kept > budget || kept+dropped != int64(all.Len()) {
+			t.Fatalf("kept %d of a budget of %d, dropped %d, of %d", kept, budget, dropped, all.Len())
+		}
+		if !c.limitsHit["output"] {
+			t.Fatal("the limit is not reported")
+		}
+	})
+}
+
+func TestCollectorBoundsDisplays(t *testing.T) {
+	c := newCollector(1000, 100)
+	c.add(kernel.Event{Type: "display_data", Data: map[string]any{"image/png": strings.Repeat("x", 101)}})
+	for range maxDisplays + 50 {
+		c.add(kernel.Event{Type: "display_data", Data: map[string]any{"text/plain": "y"}})
+	}
+	out := c.outputs()
+	if len(out) != maxDisplays {
+		t.Errorf("%d items were kept, want %d", len(out), maxDisplays)
+	}
+	if s, _ := out[0].Data["text/plain"].(string); !strings.Contains(s, "dropped") {
+		t.Errorf("the item that was too large became %v", out[0])
+	}
+	if !c.limitsHit["displays"] {
+		t.Error("the limit is not reported")
+	}
+}
