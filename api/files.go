@@ -1,0 +1,159 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"time"
+
+	v1 "tcid/api/v1"
+	"tcid/sandbox/workspace"
+)
+
+const permissionBits = 0o777
+
+// workspace finds the workspace that a path names, and keeps its session from
+// idling out until done is called.
+func (s *Server) workspace(r *http.Request) (dir *workspace.Dir, done func(), err error) {
+	found, err := s.session(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return found.UseFiles()
+}
+
+func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
+	if err := checkQuery(r, "path", "recursive"); err != nil {
+		return err
+	}
+	recursive, err := boolQuery(r, "recursive")
+	if err != nil {
+		return err
+	}
+	dir, done, err := s.workspace(r)
+	if err != nil {
+		return err
+	}
+	defer done()
+	infos, truncated, err := dir.List(r.Context(), r.URL.Query().Get("path"), recursive, maxListedFiles)
+	if err != nil {
+		return err
+	}
+	list := v1.FileList{Data: []v1.FileInfo{}, Truncated: truncated}
+	for _, info := range infos {
+		list.Data = append(list.Data, fileInfoOf(info))
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+func (s *Server) putFile(w http.ResponseWriter, r *http.Request) error {
+	if err := checkQuery(r, "mode"); err != nil {
+		return err
+	}
+	options := workspace.PutOptions{MaxBytes: maxFileBody, NoOverwrite: r.Header.Get("If-None-Match") == "*"}
+	if text := r.URL.Query().Get("mode"); text != "" {
+		mode, err := strconv.ParseUint(text, 8, 32)
+		if err != nil || mode > permissionBits {
+			return badRequest("invalid_value", "mode", "mode must be permission bits in octal, such as 0644")
+		}
+		options.Mode = fs.FileMode(mode)
+	}
+	if r.ContentLength > maxFileBody {
+		return bodyTooLarge(maxFileBody)
+	}
+	dir, done, err := s.workspace(r)
+	if err != nil {
+		return err
+	}
+	defer done()
+	info, created, err := dir.Put(r.Context(), r.PathValue("path"), &patient{r.Body, http.NewResponseController(w)}, options)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	writeJSON(w, status, fileInfoOf(info))
+	return nil
+}
+
+// patient reads a body of any length, as long as something keeps coming.
+type patient struct {
+	body    io.Reader
+	control *http.ResponseController
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(stallTimeout))
+	n, err := p.body.Read(b)
+	if err != nil {
+		_ = p.control.SetReadDeadline(time.Time{})
+		if err != io.EOF { //nolint:errorlint // a Reader's EOF is never wrapped
+			err = badRequest("invalid_body", "", "the file could not be read: it was cut off or came too slowly")
+		}
+	}
+	return n, err
+}
+
+func (s *Server) getFile(w http.ResponseWriter, r *http.Request) error {
+	dir, done, err := s.workspace(r)
+	if err != nil {
+		return err
+	}
+	defer done()
+	file, err := dir.Get(r.PathValue("path"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info := file.Info()
+	h := w.Header()
+	kind := mime.TypeByExtension(path.Ext(info.Name))
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+	h.Set("Content-Type", kind)
+	// Never shown by a browser in the daemon's name.
+	h.Set("Content-Disposition", contentDisposition(info.Name))
+	h.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModifiedAt.UnixNano(), info.Size))
+	http.ServeContent(&pressing{w, http.NewResponseController(w)}, r, "", info.ModifiedAt, file)
+	return nil
+}
+
+// pressing writes an answer of any length, as long as the client keeps reading.
+type pressing struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p *pressing) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(stallTimeout))
+	defer func() { _ = p.control.SetWriteDeadline(time.Time{}) }()
+	return p.ResponseWriter.Write(b)
+}
+
+func (s *Server) deleteFile(w http.ResponseWriter, r *http.Request) error {
+	if err := checkQuery(r, "recursive"); err != nil {
+		return err
+	}
+	recursive, err := boolQuery(r, "recursive")
+	if err != nil {
+		return err
+	}
+	dir, done, err := s.workspace(r)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := dir.Remove(r.PathValue("path"), recursive); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

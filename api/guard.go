@@ -1,0 +1,56 @@
+package api
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// guard refuses what a web page could send: requests whose Host is not ours,
+// which is how DNS rebinding looks, and requests with the Origin of a page.
+// The Unix socket is out of a browser's reach.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !peerOf(r).unix {
+			if !s.hostAllowed(r.Host) {
+				s.fail(w, r, &httpError{status: http.StatusMisdirectedRequest, kind: typePermission, code: "host_not_allowed",
+					message: "this daemon does not answer for the host in the request; start it with --allow-host for other names"})
+				return
+			}
+			if origin := r.Header.Get("Origin"); origin != "" && !s.originAllowed(origin) {
+				s.fail(w, r, &httpError{status: http.StatusForbidden, kind: typePermission, code: "origin_not_allowed",
+					message: "requests from web pages are refused; start the daemon with --allow-host to allow a page's host"})
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostAllowed takes loopback names and addresses, and the configured hosts.
+func (s *Server) hostAllowed(hostport string) bool {
+	host := hostOnly(hostport)
+	if host == "localhost" || slices.Contains(s.Hosts, host) {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// originAllowed takes configured hosts only: a page on loopback is still a
+// page that somebody else may have written.
+func (s *Server) originAllowed(origin string) bool {
+	_, host, ok := strings.Cut(origin, "://")
+	return ok && slices.Contains(s.Hosts, hostOnly(host))
+}
+
+// hostOnly takes the port and the brackets of an IPv6 address away.
+func hostOnly(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+)
+
+type requestIDKey struct{}
+
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
+}
+
+// outer gives every request an id and keeps a panic to the request that
+// caused it.
+func (s *Server) outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := "req_" + rand.Text()
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(p)
+			default:
+				s.Log.Error("a handler panicked", zap.String("request_id", id), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+				s.fail(w, r, fmt.Errorf("panic: %v", p))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unrouted gives requests that no route matches the same error shape as all
+// others, in the place of ServeMux's plain text.
+func (s *Server) unrouted(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		// ServeMux knows whether the path or only the method is wrong.
+		probe := &statusProbe{header: http.Header{}}
+		mux.ServeHTTP(probe, r)
+		switch {
+		case probe.status == http.StatusMethodNotAllowed:
+			w.Header().Set("Allow", probe.header.Get("Allow"))
+			s.fail(w, r, &httpError{status: probe.status, kind: typeInvalid, code: "method_not_allowed",
+				message: fmt.Sprintf("%s is not possible here; allowed: %s", r.Method, probe.header.Get("Allow"))})
+		case probe.status >= 300 && probe.status < 400:
+			s.fail(w, r, &httpError{status: http.StatusNotFound, kind: typeNotFound, code: "not_found",
+				message: "the path is not in its shortest form; use " + probe.header.Get("Location")})
+		default:
+			s.fail(w, r, &httpError{status: http.StatusNotFound, kind: typeNotFound, code: "not_found",
+				message: "there is no such route; see the API description for those that exist"})
+		}
+	})
+}
+
+// statusProbe takes an answer without sending it.
+type statusProbe struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (p *statusProbe) Header() http.Header         { return p.header }
+func (p *statusProbe) WriteHeader(status int)      { p.status = status }
+func (p *statusProbe) Write(b []byte) (int, error) { return p.body.Write(b) }

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	v1 "tcid/api/v1"
+	"tcid/daemon/session"
+)
+
+// Bounds of requests and connections.
+const (
+	maxJSONBody       = 64 << 20
+	maxFileBody       = 1 << 30
+	maxHeaderBytes    = 32 << 10
+	headerTimeout     = 5 * time.Second
+	bodyTimeout       = 60 * time.Second // for a whole JSON body
+	stallTimeout      = 30 * time.Second // between two pieces of a file
+	idleTimeout       = 60 * time.Second
+	heartbeatInterval = 10 * time.Second
+	disconnectGrace   = 5 * time.Second
+	defaultPage       = 100
+	maxPage           = 1000
+	maxListedFiles    = 10_000
+)
+
+// Images lists what sessions can be made from.
+type Images interface {
+	Images() ([]v1.Image, error)
+}
+
+// Options are what a Server needs.
+type Options struct {
+	Sessions *session.Manager
+	Images   Images
+	Keys     *Keys    // who may ask over TCP
+	Hosts    []string // Host values that TCP requests may name, besides loopback
+	Version  string
+	Log      *zap.Logger
+	// Ready says whether the daemon takes work yet.
+	Ready func() bool
+}
+
+// Server answers the native routes.
+type Server struct {
+	Options
+	handler http.Handler
+}
+
+// NewServer returns a server with all routes.
+func NewServer(o Options) *Server {
+	s := &Server{Options: o}
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]handlerFunc{
+		"GET /healthz":    s.health,
+		"GET /readyz":     s.ready,
+		"GET /v1/version": s.version,
+		"GET /v1/images":  s.listImages,
+
+		"POST /v1/sessions":                s.createSession,
+		"GET /v1/sessions":                 s.listSessions,
+		"DELETE /v1/sessions":              s.closeSessions,
+		"GET /v1/sessions/{id}":            s.getSession,
+		"PATCH /v1/sessions/{id}":          s.patchSession,
+		"DELETE /v1/sessions/{id}":         s.closeSession,
+		"POST /v1/sessions/{id}/interrupt": s.interruptSession,
+		"POST /v1/sessions/{id}/restart":   s.restartSession,
+
+		"POST /v1/sessions/{id}/executions": s.execute,
+		"GET /v1/sessions/{id}/executions":  s.listExecutions,
+		"POST /v1/executions":               s.executeOnce,
+		"GET /v1/executions/{id}":           s.getExecution,
+		"POST /v1/executions/{id}/cancel":   s.cancelExecution,
+
+		"GET /v1/sessions/{id}/files":              s.listFiles,
+		"PUT /v1/sessions/{id}/files/{path...}":    s.putFile,
+		"GET /v1/sessions/{id}/files/{path...}":    s.getFile, // HEAD too
+		"DELETE /v1/sessions/{id}/files/{path...}": s.deleteFile,
+	} {
+		mux.Handle(pattern, s.answer(handle))
+	}
+	s.handler = s.outer(s.guard(s.authenticate(s.unrouted(mux))))
+	return s
+}
+
+// handlerFunc answers a request or returns why it can't.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+func (s *Server) answer(handle handlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := handle(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// HTTPServer returns the net/http server for one kind of listener.
+func (s *Server) HTTPServer() *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ConnContext:       connContext,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          zap.NewStdLog(s.Log.Named("http").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+	}
+}

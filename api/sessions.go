@@ -1,0 +1,158 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	v1 "tcid/api/v1"
+	"tcid/daemon/session"
+)
+
+func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
+	var in v1.SessionSpec
+	if _, err := readJSON(w, r, &in, true); err != nil {
+		return err
+	}
+	spec, err := sessionSpec(in)
+	if err != nil {
+		return err
+	}
+	created, err := s.Sessions.Create(r.Context(), principalOf(r), spec)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/sessions/"+created.ID())
+	writeJSON(w, http.StatusCreated, s.sessionOf(created.Info()))
+	return nil
+}
+
+func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := checkQuery(r, "limit", "after", "state", "metadata."); err != nil {
+		return err
+	}
+	limit := defaultPage
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxPage {
+			return badRequest("invalid_value", "limit", "limit must be a number from 1 to %d", maxPage)
+		}
+		limit = n
+	}
+	all := s.Sessions.List(principalOf(r), session.Filter{State: r.URL.Query().Get("state"), Metadata: metadataQuery(r)})
+	if after := r.URL.Query().Get("after"); after != "" {
+		from := -1
+		for i, one := range all {
+			if one.ID() == after {
+				from = i + 1
+			}
+		}
+		if from < 0 {
+			return badRequest("invalid_value", "after", "the session named by after does not exist any more; start the listing again")
+		}
+		all = all[from:]
+	}
+	page := v1.SessionList{Data: []v1.Session{}}
+	for _, one := range all[:min(limit, len(all))] {
+		page.Data = append(page.Data, s.sessionOf(one.Info()))
+	}
+	if len(all) > limit {
+		page.Next = &page.Data[limit-1].ID
+	}
+	writeJSON(w, http.StatusOK, page)
+	return nil
+}
+
+func (s *Server) closeSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := checkQuery(r, "metadata."); err != nil {
+		return err
+	}
+	metadata := metadataQuery(r)
+	if len(metadata) == 0 {
+		return badRequest("missing_field", "metadata", "name the sessions to close by metadata.KEY=VALUE; no request closes all")
+	}
+	n, err := s.Sessions.CloseMatching(r.Context(), principalOf(r), metadata)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, v1.ClosedCount{Closed: n})
+	return nil
+}
+
+// session finds the session that a path names.
+func (s *Server) session(r *http.Request) (*session.Session, error) {
+	return s.Sessions.Get(principalOf(r), r.PathValue("id"))
+}
+
+func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.session(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, s.sessionOf(found.Info()))
+	return nil
+}
+
+func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
+	var in v1.SessionPatch
+	if _, err := readJSON(w, r, &in, false); err != nil {
+		return err
+	}
+	found, err := s.session(r)
+	if err != nil {
+		return err
+	}
+	patch := session.Patch{Metadata: in.Metadata}
+	for _, field := range []struct {
+		name string
+		from *float64
+		to   **time.Duration
+	}{{"ttl", in.TTL, &patch.TTL}, {"idle_timeout", in.IdleTimeout, &patch.IdleTimeout}} {
+		if field.from == nil {
+			continue
+		}
+		d, err := seconds(field.name, field.from)
+		if err != nil {
+			return err
+		}
+		*field.to = &d
+	}
+	if err := found.Update(patch); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, s.sessionOf(found.Info()))
+	return nil
+}
+
+func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if err := s.Sessions.Close(r.Context(), principalOf(r), id); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, v1.Closed{ID: id, Closed: true})
+	return nil
+}
+
+func (s *Server) interruptSession(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.session(r)
+	if err != nil {
+		return err
+	}
+	if err := found.Interrupt(); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusAccepted, s.sessionOf(found.Info()))
+	return nil
+}
+
+func (s *Server) restartSession(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.session(r)
+	if err != nil {
+		return err
+	}
+	if err := found.Restart(r.Context()); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, s.sessionOf(found.Info()))
+	return nil
+}
