@@ -1,0 +1,364 @@
+// Package client is the Go client of the daemon's native API: what the command
+// line uses, and whatever else is written in Go. It speaks HTTP over the Unix
+// socket or TCP and knows nothing of the daemon's insides.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	v1 "tcid/api/v1"
+)
+
+// DefaultSocket is where a daemon listens that was told nothing else.
+const DefaultSocket = "/run/tcid/tcid.sock"
+
+const (
+	dialTimeout = 10 * time.Second
+	// maxAnswer bounds a JSON answer: an execution with all its output.
+	maxAnswer = 512 << 20
+	maxError  = 1 << 20
+)
+
+// Options say where the daemon is. With neither Socket nor URL, it is at
+// DefaultSocket.
+type Options struct {
+	Socket string // path of the Unix socket
+	URL    string // such as http://127.0.0.1:8787; needs a Key
+	Key    string // API key
+	// Wrap, when set, is laid around the transport, to watch the traffic.
+	Wrap func(http.RoundTripper) http.RoundTripper
+}
+
+// Client calls one daemon. It may be used from any goroutine.
+type Client struct {
+	base string
+	key  string
+	http *http.Client
+}
+
+// New returns a client. It connects with the first call.
+func New(o Options) *Client {
+	c := &Client{key: o.Key, base: strings.TrimRight(o.URL, "/")}
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		MaxIdleConnsPerHost: 16,
+		DisableCompression:  true,
+	}
+	if o.URL == "" {
+		socket := o.Socket
+		if socket == "" {
+			socket = DefaultSocket
+		}
+		c.base = "http://tcid"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			d := net.Dialer{Timeout: dialTimeout}
+			conn, err := d.DialContext(ctx, "unix", socket)
+			if err != nil {
+				return nil, &unreachableError{where: socket, err: err}
+			}
+			return conn, nil
+		}
+	}
+	var rt http.RoundTripper = transport
+	if o.Wrap != nil {
+		rt = o.Wrap(rt)
+	}
+	c.http = &http.Client{Transport: rt, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // the API never redirects
+	}}
+	return c
+}
+
+// call sends a JSON request and reads a JSON answer into out, unless that is
+// nil.
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode the request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	resp, err := c.send(ctx, method, path, query, body, func(r *http.Request) {
+		if in != nil {
+			r.Header.Set("Content-Type", "application/json")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+		return err
+	}
+	// White space may come first, as a heartbeat; JSON allows it.
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return nil
+}
+
+// send sends a request and turns an answer outside 2xx into an *Error.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, set func(*http.Request)) (*http.Response, error) {
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	if set != nil {
+		set(req)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, readError(resp)
+}
+
+func (c *Client) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var unreachable *unreachableError
+	if errors.As(err, &unreachable) {
+		return unreachable
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return &unreachableError{where: c.base, err: op.Err}
+	}
+	return fmt.Errorf("talk to the daemon: %w", err)
+}
+
+func (c *Client) path(format string, ids ...string) string {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = url.PathEscape(id)
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// filePath encodes each segment of a file's path. A leading slash means the
+// workspace, as no slash does.
+func (c *Client) filePath(session, name string) string {
+	segments := strings.Split(strings.TrimLeft(name, "/"), "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+		if s == "." || s == ".." { // PathEscape leaves them, and servers resolve them
+			segments[i] = strings.ReplaceAll(s, ".", "%2E")
+		}
+	}
+	return c.path("/v1/sessions/%s/files/", session) + strings.Join(segments, "/")
+}
+
+// CreateSession makes a session and returns it once it is ready.
+func (c *Client) CreateSession(ctx context.Context, spec v1.SessionSpec) (s v1.Session, err error) {
+	return s, c.call(ctx, http.MethodPost, "/v1/sessions", nil, spec, &s)
+}
+
+// GetSession returns a live session.
+func (c *Client) GetSession(ctx context.Context, id string) (s v1.Session, err error) {
+	return s, c.call(ctx, http.MethodGet, c.path("/v1/sessions/%s", id), nil, nil, &s)
+}
+
+// ListOptions choose sessions; zero fields choose all.
+type ListOptions struct {
+	State    string
+	Metadata map[string]string
+	Limit    int
+	After    string // the Next of the page before
+}
+
+func metadataQuery(metadata map[string]string) url.Values {
+	q := url.Values{}
+	for k, v := range metadata {
+		q.Set("metadata."+k, v)
+	}
+	return q
+}
+
+// ListSessions returns one page of live sessions, the oldest first.
+func (c *Client) ListSessions(ctx context.Context, o ListOptions) (l v1.SessionList, err error) {
+	q := metadataQuery(o.Metadata)
+	if o.State != "" {
+		q.Set("state", o.State)
+	}
+	if o.Limit > 0 {
+		q.Set("limit", strconv.Itoa(o.Limit))
+	}
+	if o.After != "" {
+		q.Set("after", o.After)
+	}
+	return l, c.call(ctx, http.MethodGet, "/v1/sessions", q, nil, &l)
+}
+
+// AllSessions returns all pages.
+func (c *Client) AllSessions(ctx context.Context, o ListOptions) ([]v1.Session, error) {
+	var all []v1.Session
+	for {
+		page, err := c.ListSessions(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Data...)
+		if page.Next == nil {
+			return all, nil
+		}
+		o.After = *page.Next
+	}
+}
+
+// PatchSession changes a live session.
+func (c *Client) PatchSession(ctx context.Context, id string, p v1.SessionPatch) (s v1.Session, err error) {
+	return s, c.call(ctx, http.MethodPatch, c.path("/v1/sessions/%s", id), nil, p, &s)
+}
+
+// CloseSession ends a session and returns when nothing of it is left. One that
+// has ended already is no error.
+func (c *Client) CloseSession(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, c.path("/v1/sessions/%s", id), nil, nil, nil)
+}
+
+// CloseSessions ends all sessions with the given metadata, and says how many.
+func (c *Client) CloseSessions(ctx context.Context, metadata map[string]string) (int, error) {
+	var n v1.ClosedCount
+	err := c.call(ctx, http.MethodDelete, "/v1/sessions", metadataQuery(metadata), nil, &n)
+	return n.Closed, err
+}
+
+// Interrupt sends SIGINT to what runs in a session.
+func (c *Client) Interrupt(ctx context.Context, id string) (s v1.Session, err error) {
+	return s, c.call(ctx, http.MethodPost, c.path("/v1/sessions/%s/interrupt", id), nil, nil, &s)
+}
+
+// Restart gives a session a new interpreter; files stay.
+func (c *Client) Restart(ctx context.Context, id string) (s v1.Session, err error) {
+	return s, c.call(ctx, http.MethodPost, c.path("/v1/sessions/%s/restart", id), nil, nil, &s)
+}
+
+// Execute runs code in a session and returns when it has ended, however it did.
+func (c *Client) Execute(ctx context.Context, session string, spec v1.ExecSpec) (e v1.Execution, err error) {
+	return e, c.call(ctx, http.MethodPost, c.path("/v1/sessions/%s/executions", session), nil, spec, &e)
+}
+
+// RunOnce runs code in a session of its own.
+func (c *Client) RunOnce(ctx context.Context, spec v1.OneShot) (e v1.Execution, err error) {
+	return e, c.call(ctx, http.MethodPost, "/v1/executions", nil, spec, &e)
+}
+
+// ListExecutions returns what is still known of a session's executions.
+func (c *Client) ListExecutions(ctx context.Context, session string) (l v1.ExecutionList, err error) {
+	return l, c.call(ctx, http.MethodGet, c.path("/v1/sessions/%s/executions", session), nil, nil, &l)
+}
+
+// GetExecution returns an execution, also while it runs.
+func (c *Client) GetExecution(ctx context.Context, id string) (e v1.Execution, err error) {
+	return e, c.call(ctx, http.MethodGet, c.path("/v1/executions/%s", id), nil, nil, &e)
+}
+
+// Cancel ends an execution and returns what became of it.
+func (c *Client) Cancel(ctx context.Context, id string) (e v1.Execution, err error) {
+	return e, c.call(ctx, http.MethodPost, c.path("/v1/executions/%s/cancel", id), nil, nil, &e)
+}
+
+// UploadOptions say how a file is written.
+type UploadOptions struct {
+	Mode        fs.FileMode // permission bits; 0: the daemon's default
+	NoOverwrite bool        // fail when it exists
+}
+
+// Upload writes a file into a session's workspace, whole or not at all.
+func (c *Client) Upload(ctx context.Context, session, name string, content io.Reader, o UploadOptions) (info v1.FileInfo, err error) {
+	q := url.Values{}
+	if o.Mode != 0 {
+		q.Set("mode", fmt.Sprintf("%04o", o.Mode.Perm()))
+	}
+	resp, err := c.send(ctx, http.MethodPut, c.filePath(session, name), q, content, func(r *http.Request) {
+		r.Header.Set("Content-Type", "application/octet-stream")
+		if o.NoOverwrite {
+			r.Header.Set("If-None-Match", "*")
+		}
+	})
+	if err != nil {
+		return info, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxError)).Decode(&info); err != nil {
+		return info, fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return info, nil
+}
+
+// Download opens a file of a session's workspace. The caller closes it.
+func (c *Client) Download(ctx context.Context, session, name string) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, http.MethodGet, c.filePath(session, name), nil, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// DeleteFile removes a file, or, recursively, a directory.
+func (c *Client) DeleteFile(ctx context.Context, session, name string, recursive bool) error {
+	q := url.Values{}
+	if recursive {
+		q.Set("recursive", "true")
+	}
+	return c.call(ctx, http.MethodDelete, c.filePath(session, name), q, nil, nil)
+}
+
+// ListFiles lists a directory of a session's workspace; "" is its root.
+func (c *Client) ListFiles(ctx context.Context, session, name string, recursive bool) (l v1.FileList, err error) {
+	q := url.Values{}
+	if name != "" {
+		q.Set("path", name)
+	}
+	if recursive {
+		q.Set("recursive", "true")
+	}
+	return l, c.call(ctx, http.MethodGet, c.path("/v1/sessions/%s/files", session), q, nil, &l)
+}
+
+// Images lists what sessions can be made from.
+func (c *Client) Images(ctx context.Context) (l v1.ImageList, err error) {
+	return l, c.call(ctx, http.MethodGet, "/v1/images", nil, nil, &l)
+}
+
+// Version tells the daemon's version, what it enforces, and its limits.
+func (c *Client) Version(ctx context.Context) (v v1.Version, err error) {
+	return v, c.call(ctx, http.MethodGet, "/v1/version", nil, nil, &v)
+}
+
+// Health asks whether the daemon answers.
+func (c *Client) Health(ctx context.Context) (h v1.Health, err error) {
+	return h, c.call(ctx, http.MethodGet, "/healthz", nil, nil, &h)
+}
+
+// Ready asks whether the daemon takes work.
+func (c *Client) Ready(ctx context.Context) (h v1.Health, err error) {
+	return h, c.call(ctx, http.MethodGet, "/readyz", nil, nil, &h)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"tcid/daemon"
+	"tcid/rootfs"
+)
+
+func newImageCommand(a *app) *cobra.Command {
+	var dataDir string
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "Make, list, check and remove images",
+		Long: `Make, list, check and remove the root file systems that sessions run on. These
+commands work on the data directory; no daemon needs to run.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&dataDir, "data-dir", "", "directory of the images (default $TCID_DATA_DIR, else "+daemon.DefaultDataDir+")")
+	open := func() (*rootfs.Store, error) {
+		dir := dataDir
+		if dir == "" {
+			dir = os.Getenv("TCID_DATA_DIR")
+		}
+		if dir == "" {
+			dir = daemon.DefaultDataDir
+		}
+		if os.Geteuid() != 0 {
+			return nil, usageError{fmt.Errorf("images belong to root: run this command as root")}
+		}
+		return rootfs.Open(dir)
+	}
+	cmd.AddCommand(newImageBuildCommand(a, open), newImageListCommand(a, open),
+		newImageRemoveCommand(open), newImageVerifyCommand(a, open))
+	return cmd
+}
+
+type openStore func() (*rootfs.Store, error)
+
+func newImageBuildCommand(a *app, open openStore) *cobra.Command {
+	var o rootfs.BuildOptions
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Make an image from a Python of this host",
+		Long: `Make an image from a CPython of this host: --python, else the first one on PATH.
+Without --name it is the default image, which new sessions use at once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			o.Progress = func(line string) { fmt.Fprintln(a.err, line) }
+			img, err := s.Build(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(imageInfo{img.Name, img})
+			}
+			_, err = fmt.Fprintf(a.out, "%s: Python %s from %s, %d MiB, %s\n",
+				img.Name, img.PythonVersion, img.Source, img.SizeBytes>>20, shortDigest(img.Digest))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&o.Name, "name", "", "the image's name (default \""+rootfs.DefaultName+"\")")
+	cmd.Flags().StringVar(&o.Python, "python", "", "the interpreter (default: the first CPython on PATH)")
+	return cmd
+}
+
+// imageInfo shows an image with the name that it was found by.
+type imageInfo struct {
+	Name string `json:"name"`
+	rootfs.Image
+}
+
+const shortDigestLength = 12
+
+func shortDigest(digest string) string { return digest[:shortDigestLength] }
+
+func newImageListCommand(a *app, open openStore) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List images",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			all, err := s.List()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				list := []imageInfo{}
+				for _, img := range all {
+					list = append(list, imageInfo{img.Name, img})
+				}
+				return a.printJSON(map[string]any{"data": list})
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tPYTHON\tSIZE\tDIGEST\tCREATED\tFROM")
+			for _, img := range all {
+				fmt.Fprintf(w, "%s\t%s\t%d MiB\t%s\t%s\t%s\n", img.Name, img.PythonVersion, img.SizeBytes>>20,
+					shortDigest(img.Digest), img.CreatedAt.Format("2006-01-02 15:04"), img.Source)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func newImageRemoveCommand(open openStore) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm NAME",
+		Short: "Remove an image that no session uses",
+		Args:  exactly(1, "an image's name"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			return s.Remove(cmd.Context(), args[0])
+		},
+	}
+}
+
+func newImageVerifyCommand(a *app, open openStore) *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify [NAME]",
+		Short: "Compare an image with what was built",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := rootfs.DefaultName
+			if len(args) == 1 {
+				name = args[0]
+			}
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			if err := s.Verify(cmd.Context(), name); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.out, "%s: as it was built\n", name)
+			return err
+		},
+	}
+}

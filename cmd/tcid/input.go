@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"encoding/base64"
+
+	"github.com/spf13/cobra"
+
+	v1 "tcid/api/v1"
+)
+
+// readSource reads a program or its input: a file, or "-" for standard input.
+func (a *app) readSource(name string) (string, error) {
+	var text []byte
+	var err error
+	if name == "-" {
+		text, err = io.ReadAll(a.in)
+	} else {
+		text, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return "", usageError{fmt.Errorf("read %s: %w", name, err)}
+	}
+	if !utf8.Valid(text) {
+		return "", usageError{fmt.Errorf("%s is not UTF-8 text", name)}
+	}
+	return string(text), nil
+}
+
+// readKeyFile reads the first key of a key file: "KEY" or "NAME KEY".
+func readKeyFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("open the key file: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 0 && !strings.HasPrefix(fields[0], "#") {
+			return fields[len(fields)-1], nil
+		}
+	}
+	return "", fmt.Errorf("the key file %s holds no key", path)
+}
+
+// pairs reads NAME=VALUE arguments.
+func pairs(flag string, args []string) (map[string]string, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	m := make(map[string]string, len(args))
+	for _, arg := range args {
+		k, v, ok := strings.Cut(arg, "=")
+		if !ok || k == "" {
+			return nil, usageError{fmt.Errorf("--%s %s: want NAME=VALUE", flag, arg)}
+		}
+		m[k] = v
+	}
+	return m, nil
+}
+
+// sessionFlags are the flags that make a SessionSpec.
+type sessionFlags struct {
+	ttl, idle     float64
+	image         string
+	memory, pids  int64
+	cpus          float64
+	disk          int64
+	env, metadata []string
+}
+
+func (s *sessionFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.image, "image", "", "image to run on (default \"default\")")
+	f.Int64Var(&s.memory, "memory-mb", 0, "memory limit in MiB")
+	f.Float64Var(&s.cpus, "cpus", 0, "CPU limit, such as 1.5")
+	f.Int64Var(&s.pids, "pids", 0, "limit of processes and threads")
+	f.Int64Var(&s.disk, "disk-mb", 0, "size of the workspace in MiB, which lies in memory")
+	f.StringArrayVar(&s.env, "env", nil, "environment variable NAME=VALUE (repeatable)")
+}
+
+func (s *sessionFlags) spec(cmd *cobra.Command) (v1.SessionSpec, error) {
+	spec := v1.SessionSpec{Image: s.image}
+	var err error
+	if spec.Env, err = pairs("env", s.env); err != nil {
+		return spec, err
+	}
+	if spec.Metadata, err = pairs("metadata", s.metadata); err != nil {
+		return spec, err
+	}
+	if cmd.Flags().Changed("ttl") {
+		spec.TTL = &s.ttl
+	}
+	if cmd.Flags().Changed("idle-timeout") {
+		spec.IdleTimeout = &s.idle
+	}
+	spec.Resources = &v1.Resources{MemoryMB: s.memory, CPUs: s.cpus, Pids: s.pids, DiskMB: s.disk}
+	return spec, nil
+}
+
+// execFlags are the flags that make an ExecSpec.
+type execFlags struct {
+	timeout float64
+	stdin   string
+	files   []string
+	code    string
+}
+
+func (e *execFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Float64Var(&e.timeout, "timeout", 0, "time limit in seconds")
+	f.StringVar(&e.stdin, "stdin", "", "file that the program reads as standard input, or -")
+	f.StringArrayVar(&e.files, "file", nil, "file to put into the workspace, LOCAL or LOCAL:REMOTE (repeatable)")
+	f.StringVar(&e.code, "code", "", "the program itself, in the place of a file")
+}
+
+// spec makes an ExecSpec from the flags and the program's file, if one is
+// named.
+func (e *execFlags) spec(a *app, cmd *cobra.Command, program []string) (v1.ExecSpec, error) {
+	var spec v1.ExecSpec
+	var err error
+	switch given := cmd.Flags().Changed("code"); {
+	case given && len(program) > 0, !given && len(program) == 0:
+		return spec, usageError{errors.New("name the program: a file, - for standard input, or --code")}
+	case given:
+		spec.Code = e.code
+	case program[0] == "-" && e.stdin == "-":
+		return spec, usageError{errors.New("standard input can't be the program and its input")}
+	default:
+		if spec.Code, err = a.readSource(program[0]); err != nil {
+			return spec, err
+		}
+	}
+	if e.stdin != "" {
+		text, err := a.readSource(e.stdin)
+		if err != nil {
+			return spec, err
+		}
+		spec.Stdin = &text
+	}
+	if cmd.Flags().Changed("timeout") {
+		spec.Timeout = &e.timeout
+	}
+	for _, f := range e.files {
+		file, err := inlineFile(f)
+		if err != nil {
+			return spec, err
+		}
+		spec.Files = append(spec.Files, file)
+	}
+	return spec, nil
+}
+
+func inlineFile(arg string) (v1.InlineFile, error) {
+	local, remote, ok := strings.Cut(arg, ":")
+	if !ok {
+		remote = filepath.Base(local)
+	}
+	content, err := os.ReadFile(local)
+	if err != nil {
+		return v1.InlineFile{}, usageError{fmt.Errorf("read --file: %w", err)}
+	}
+	return v1.InlineFile{Name: remote, Encoding: "base64", Content: base64.StdEncoding.EncodeToString(content)}, nil
+}

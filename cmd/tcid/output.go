@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	v1 "tcid/api/v1"
+)
+
+// Rules of the terminal: stdout gets what was asked for and nothing else;
+// stderr gets what the program wrote there, progress, and errors, which begin
+// with "tcid: ". With --json, stdout gets the API's object on one line.
+
+// printJSON prints an object of the API.
+func (a *app) printJSON(v any) error {
+	if err := json.NewEncoder(a.out).Encode(v); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	return nil
+}
+
+// printExecution prints what an execution showed, in its order: stdout and the
+// text of displays and results to stdout, stderr and errors to stderr. An
+// execution that did not end ok is an error.
+func (a *app) printExecution(e v1.Execution) error {
+	if a.json {
+		if err := a.printJSON(e); err != nil {
+			return err
+		}
+		if e.Status != v1.StatusOK {
+			return &programError{status: e.Status}
+		}
+		return nil
+	}
+	for _, o := range e.Outputs {
+		to := a.out
+		if o.Type == v1.OutputStderr || o.Type == v1.OutputError {
+			to = a.err
+		}
+		text := outputText(o)
+		if o.Type != v1.OutputStdout && o.Type != v1.OutputStderr {
+			text = strings.TrimRight(text, "\n") + "\n"
+		}
+		if _, err := fmt.Fprint(to, text); err != nil {
+			return fmt.Errorf("print the output: %w", err)
+		}
+	}
+	for _, t := range e.Tests {
+		fmt.Fprintf(a.err, "test %s: %s\n", t.Name, t.Status)
+	}
+	switch {
+	case e.Status == v1.StatusOK:
+		return nil
+	case e.Status == v1.StatusError:
+		return &programError{status: e.Status} // the traceback has said it all
+	}
+	return &programError{status: e.Status, text: "the program did not end well: " + e.Status}
+}
+
+// outputText is the text of an output item: itself, or its plain form.
+func outputText(o v1.Output) string {
+	switch data := o.Data.(type) {
+	case string:
+		return data
+	case map[string]any:
+		if text, ok := data["text/plain"].(string); ok {
+			return text
+		}
+		kinds := make([]string, 0, len(data))
+		for kind := range data {
+			kinds = append(kinds, kind)
+		}
+		return "[" + strings.Join(kinds, ", ") + "]"
+	}
+	return ""
+}

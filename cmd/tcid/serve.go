@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"tcid/daemon"
+)
+
+func newServeCommand() *cobra.Command {
+	var flags daemon.Config
+	var configFile string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon",
+		Long: `Run the daemon in the foreground until SIGTERM or Ctrl-C, which end all
+sessions. A second signal ends it at once.
+
+Settings come from the file named by --config (YAML; the keys are the flags'
+names with '_' for '-'), then from the environment (TCID_SOCKET, TCID_LISTEN,
+TCID_KEY_FILE, TCID_STATE_DIR, TCID_DATA_DIR, TCID_LOG_LEVEL), then from the
+flags; the last one wins.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := serveConfig(cmd, configFile, flags)
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(cmd.Context(), cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.Socket, "socket", "", "Unix socket to listen on (default tcid.sock in the state directory)")
+	f.StringVar(&flags.Listen, "listen", "", "HOST:PORT to listen on for TCP; needs API keys (default: no TCP)")
+	f.StringVar(&flags.KeyFile, "key-file", "", "API keys for TCP, one per line (default: a file in the data directory, made when missing)")
+	f.StringVar(&flags.StateDir, "state-dir", "", "directory for state that dies with the boot (default "+daemon.DefaultStateDir+")")
+	f.StringVar(&flags.DataDir, "data-dir", "", "directory for images and keys (default "+daemon.DefaultDataDir+")")
+	f.StringVar(&configFile, "config", "", "YAML file with these settings")
+	f.StringSliceVar(&flags.AllowHosts, "allow-host", nil, "further host names that TCP requests may name (repeatable)")
+	f.BoolVar(&flags.Ephemeral, "ephemeral", false, "leave nothing in the state directory")
+	f.StringVar(&flags.LogLevel, "log-level", "", "debug, info, warn or error (default info)")
+	return cmd
+}
+
+// serveConfig lays flags over the environment over the file.
+func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (daemon.Config, error) {
+	var cfg daemon.Config
+	if configFile != "" {
+		var err error
+		if cfg, err = daemon.LoadConfig(configFile); err != nil {
+			return cfg, err
+		}
+	}
+	for _, setting := range []struct {
+		name, env string
+		from, to  *string
+	}{
+		{"socket", "TCID_SOCKET", &flags.Socket, &cfg.Socket},
+		{"listen", "TCID_LISTEN", &flags.Listen, &cfg.Listen},
+		{"key-file", "TCID_KEY_FILE", &flags.KeyFile, &cfg.KeyFile},
+		{"state-dir", "TCID_STATE_DIR", &flags.StateDir, &cfg.StateDir},
+		{"data-dir", "TCID_DATA_DIR", &flags.DataDir, &cfg.DataDir},
+		{"log-level", "TCID_LOG_LEVEL", &flags.LogLevel, &cfg.LogLevel},
+	} {
+		if value := os.Getenv(setting.env); value != "" {
+			*setting.to = value
+		}
+		if cmd.Flags().Changed(setting.name) {
+			*setting.to = *setting.from
+		}
+	}
+	if cmd.Flags().Changed("allow-host") {
+		cfg.AllowHosts = flags.AllowHosts
+	}
+	if cmd.Flags().Changed("ephemeral") {
+		cfg.Ephemeral = flags.Ephemeral
+	}
+	return cfg.Complete()
+}
+
+func serve(ctx context.Context, cfg daemon.Config) error {
+	log, err := newLogger(cfg.LogLevel)
+	if err != nil {
+		return usageError{err}
+	}
+	defer func() { _ = log.Sync() }()
+	if err := daemon.EnterPrivateMounts(); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	go func() {
+		sig := <-signals
+		stop(errors.New("got " + sig.String()))
+		<-signals
+		log.Warn("got a second signal; leaving at once, the next start sweeps up")
+		os.Exit(exitInterrupted)
+	}()
+	return daemon.Run(ctx, cfg, log)
+}
+
+// newLogger writes lines for people to a terminal and JSON to anything else.
+func newLogger(level string) (*zap.Logger, error) {
+	at, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("log-level: %w", err)
+	}
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
+	encoder := zapcore.NewJSONEncoder(encoding)
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), at)), nil
+}

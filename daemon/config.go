@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Defaults; a unit file and the command line agree on them.
+const (
+	DefaultStateDir = "/run/tcid"
+	DefaultDataDir  = "/var/lib/tcid"
+	DefaultSocket   = "/run/tcid/tcid.sock"
+	DefaultGroup    = "tcid"
+	socketName      = "tcid.sock"
+	keyFileName     = "keys"
+	secretsDir      = "secrets"
+	idLockDir       = "/run/tcid-ids"
+	cgroupName      = "tcid"
+)
+
+// Config is what a daemon is started with. The zero value of a field means
+// its default.
+type Config struct {
+	Socket     string   `yaml:"socket"`      // Unix socket; default tcid.sock in the state directory
+	Listen     string   `yaml:"listen"`      // HOST:PORT for TCP; empty: none
+	KeyFile    string   `yaml:"key_file"`    // API keys for TCP; default in the data directory
+	StateDir   string   `yaml:"state_dir"`   // default /run/tcid
+	DataDir    string   `yaml:"data_dir"`    // default /var/lib/tcid
+	AllowHosts []string `yaml:"allow_hosts"` // Host values that TCP requests may name
+	LogLevel   string   `yaml:"log_level"`   // debug, info, warn, error
+
+	// Ephemeral ends all sessions with the daemon and removes its state. Until
+	// sessions can outlive a daemon, all do end with it.
+	Ephemeral bool `yaml:"ephemeral"`
+}
+
+// LoadConfig reads a YAML file. An unknown key is an error that shows the line.
+func LoadConfig(path string) (Config, error) {
+	var c Config
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("read the configuration: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
+		return c, fmt.Errorf("read the configuration %s:\n%s", path, yaml.FormatError(err, false, true))
+	}
+	return c, nil
+}
+
+// Complete fills in defaults and checks the result.
+func (c Config) Complete() (Config, error) {
+	for _, d := range []struct {
+		value    *string
+		fallback string
+	}{{&c.StateDir, DefaultStateDir}, {&c.DataDir, DefaultDataDir}, {&c.LogLevel, "info"}} {
+		if *d.value == "" {
+			*d.value = d.fallback
+		}
+	}
+	for _, dir := range []*string{&c.StateDir, &c.DataDir} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return c, fmt.Errorf("find the absolute path of %s: %w", *dir, err)
+		}
+		*dir = abs
+	}
+	if strings.ContainsAny(c.DataDir, ":,\\") {
+		return c, fmt.Errorf("the data directory %s has a ':', ',' or '\\' in its path, which overlay mounts can't take", c.DataDir)
+	}
+	if c.Socket == "" {
+		c.Socket = filepath.Join(c.StateDir, socketName)
+	}
+	if c.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+			return c, fmt.Errorf("listen: want HOST:PORT, such as 127.0.0.1:8787: %w", err)
+		}
+		if c.KeyFile == "" {
+			c.KeyFile = filepath.Join(c.DataDir, secretsDir, keyFileName)
+		}
+	} else if c.KeyFile != "" {
+		return c, errors.New("a key file is of no use without --listen: the Unix socket knows its callers by their user id")
+	}
+	for i, h := range c.AllowHosts {
+		c.AllowHosts[i] = strings.ToLower(strings.TrimSpace(h))
+		if c.AllowHosts[i] == "" || strings.ContainsAny(h, "/ ") {
+			return c, fmt.Errorf("allow-host: %q is not a host name", h)
+		}
+	}
+	return c, nil
+}
+
+// cgroupPath is the daemon's own cgroup: daemons with different state
+// directories run side by side.
+func (c Config) cgroupPath() string {
+	if c.StateDir == DefaultStateDir {
+		return "/" + cgroupName
+	}
+	sum := sha256.Sum256([]byte(c.StateDir))
+	return "/" + cgroupName + "-" + hex.EncodeToString(sum[:6])
+}

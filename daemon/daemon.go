@@ -1,0 +1,228 @@
+// Package daemon puts the parts together: configuration, listeners, the image
+// store, the sandboxes, the sessions and the API; it starts them in order and
+// stops them in the reverse one.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	sdnotify "github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+
+	"tcid/api"
+	"tcid/daemon/session"
+	"tcid/internal/version"
+	"tcid/rootfs"
+	"tcid/sandbox/container"
+)
+
+const (
+	stopTimeout  = 60 * time.Second // to end all sessions
+	drainTimeout = 5 * time.Second  // for answers under way
+)
+
+// Daemon is one running daemon.
+type Daemon struct {
+	cfg   Config
+	log   *zap.Logger
+	stops []stop // undone in reverse
+	serve []*served
+	ready atomic.Bool
+
+	sessions *session.Manager
+}
+
+type stop struct {
+	what string
+	do   func(context.Context) error
+}
+
+type served struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+// Run starts a daemon, serves until ctx ends, and stops it. The process must
+// run as root in a mount namespace of its own (EnterPrivateMounts).
+func Run(ctx context.Context, cfg Config, log *zap.Logger) (err error) {
+	d := &Daemon{cfg: cfg, log: log}
+	defer func() { err = errors.Join(err, d.shutdown()) }()
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	failed := make(chan error, len(d.serve))
+	for _, s := range d.serve {
+		go func() { failed <- s.server.Serve(s.listener) }()
+	}
+	d.ready.Store(true)
+	_, _ = sdnotify.SdNotify(false, sdnotify.SdNotifyReady) // no-op without systemd
+	log.Info("ready", zap.String("version", version.Version), zap.String("socket", cfg.Socket),
+		zap.String("cgroup", d.sessions.Isolation().Cgroup))
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", zap.String("because", context.Cause(ctx).Error()))
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("serve the API: %w", err)
+	}
+}
+
+func (d *Daemon) onStop(what string, do func(context.Context) error) {
+	d.stops = append(d.stops, stop{what, do})
+}
+
+// start brings the parts up in the order in which they need each other.
+func (d *Daemon) start(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errors.New("tcid serve must run as root: it makes namespaces, mounts and cgroups")
+	}
+	if err := d.makeDirs(); err != nil {
+		return err
+	}
+	lock, err := lockState(d.cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	d.onStop("unlock the state directory", func(context.Context) error { return d.unlock(lock) })
+	store, err := d.openImages(ctx)
+	if err != nil {
+		return err
+	}
+	backend, err := container.New(ctx, container.Config{
+		StateDir: d.cfg.StateDir, DataDir: d.cfg.DataDir, CgroupRoot: d.cfg.cgroupPath(),
+		IDLockDir: idLockDir, Log: d.log.Named("sandbox"),
+	})
+	if err != nil {
+		return fmt.Errorf("prepare the host for sandboxes: %w", err)
+	}
+	d.onStop("take down the sandboxes' cgroups", func(context.Context) error { return backend.Close() })
+	d.sessions = session.NewManager(session.DefaultConfig(), backend, images{store}, d.log.Named("session"))
+	d.onStop("end all sessions", d.sessions.Shutdown)
+	return d.listen(images{store})
+}
+
+func (d *Daemon) makeDirs() error {
+	for _, dir := range []struct {
+		path string
+		mode os.FileMode
+	}{
+		{d.cfg.StateDir, 0o711}, {d.cfg.DataDir, 0o711},
+		{filepath.Join(d.cfg.DataDir, secretsDir), 0o700},
+	} {
+		if err := os.MkdirAll(dir.path, dir.mode); err != nil {
+			return fmt.Errorf("make a directory of the daemon: %w", err)
+		}
+	}
+	return nil
+}
+
+// openImages opens the image store and, where there is no default image yet,
+// makes one from the host's Python.
+func (d *Daemon) openImages(ctx context.Context) (*rootfs.Store, error) {
+	store, err := rootfs.Open(d.cfg.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the image store: %w", err)
+	}
+	if _, err := store.Resolve(rootfs.DefaultName); err == nil {
+		return store, nil
+	} else if !errors.Is(err, rootfs.ErrNotFound) {
+		return nil, fmt.Errorf("find the default image: %w", err)
+	}
+	d.log.Info("there is no default image; building one from the host's Python")
+	img, err := store.Build(ctx, rootfs.BuildOptions{Name: rootfs.DefaultName, Progress: func(line string) { d.log.Info(line) }})
+	if err != nil {
+		return nil, fmt.Errorf("build the default image (tcid image build --python PATH chooses another Python): %w", err)
+	}
+	d.log.Info("built the default image", zap.String("python", img.PythonVersion), zap.String("from", img.Source))
+	return store, nil
+}
+
+func (d *Daemon) listen(list api.Images) error {
+	options := api.Options{
+		Sessions: d.sessions, Images: list, Hosts: d.cfg.AllowHosts,
+		Version: version.Version, Log: d.log.Named("api"), Ready: d.ready.Load,
+	}
+	l, err := listenUnix(d.cfg.Socket)
+	if err != nil {
+		return err
+	}
+	d.add(api.NewServer(options), l)
+	if d.cfg.Listen == "" {
+		return nil
+	}
+	if err := d.loadKeys(&options); err != nil {
+		return err
+	}
+	if l, err = net.Listen("tcp", d.cfg.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w", d.cfg.Listen, err)
+	}
+	d.log.Info("listening for TCP", zap.String("address", l.Addr().String()))
+	d.add(api.NewServer(options), l)
+	return nil
+}
+
+// loadKeys reads the key file; the default one is made when it is missing.
+func (d *Daemon) loadKeys(o *api.Options) (err error) {
+	if d.cfg.KeyFile == filepath.Join(d.cfg.DataDir, secretsDir, keyFileName) {
+		if err := api.CreateKeyFile(d.cfg.KeyFile); err != nil {
+			return err
+		}
+		d.log.Info("API keys are in", zap.String("file", d.cfg.KeyFile))
+	}
+	o.Keys, err = api.LoadKeys(d.cfg.KeyFile)
+	return err
+}
+
+func (d *Daemon) add(handler *api.Server, l net.Listener) {
+	server := handler.HTTPServer()
+	d.serve = append(d.serve, &served{server, l})
+	d.onStop("stop listening on "+l.Addr().String(), func(ctx context.Context) error {
+		// The sessions end before the listeners do their part, so that answers
+		// under way get out; what is left then is cut off.
+		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+}
+
+// shutdown undoes what start did, the last step first, except that new work is
+// refused before all else.
+func (d *Daemon) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	_, _ = sdnotify.SdNotify(false, sdnotify.SdNotifyStopping)
+	var errs []error
+	if d.sessions != nil {
+		if err := d.sessions.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("end all sessions: %w", err))
+		}
+	}
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		if err := d.stops[i].do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", d.stops[i].what, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unlock gives the state directory up. An ephemeral daemon leaves nothing in it.
+func (d *Daemon) unlock(lock *os.File) error {
+	if d.cfg.Ephemeral {
+		if err := os.Remove(lock.Name()); err != nil {
+			return errors.Join(fmt.Errorf("remove the lock: %w", err), lock.Close())
+		}
+		_ = os.Remove(d.cfg.StateDir) // fails, rightly, when others keep something there
+	}
+	return lock.Close()
+}
