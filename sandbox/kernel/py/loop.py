@@ -1,0 +1,140 @@
+"""The two threads' waiting. The main thread, when idle, waits for requests
+itself: a wake-up is what costs most. The io thread does the rest: it accepts
+the daemon, drains the pipes, sends what could not be sent at once, and reads
+acknowledgements while the main thread runs user code. It runs no user code but
+stray finalizers, and sleeps through short executions."""
+
+import os
+import select
+import signal
+import _thread
+
+from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
+
+
+class Wake:
+    """A pipe that ends the io thread's poll."""
+
+    def __init__(self):
+        self.read, self._write = os.pipe()
+        os.set_blocking(self.read, False)
+        os.set_blocking(self._write, False)
+
+    def __call__(self):
+        try:
+            os.write(self._write, b"!")
+        except BlockingIOError:
+            pass  # it is awake already
+
+    def clear(self):
+        try:
+            os.read(self.read, 4096)
+        except BlockingIOError:
+            pass
+
+    def close(self):
+        os.close(self.read)
+        os.close(self._write)
+
+
+class Loop:
+    def __init__(self, listener, channel, output, wake, wake_main):
+        self.listener = listener
+        self.channel = channel
+        self.output = output
+        self.wake = wake
+        self.wake_main = wake_main
+
+    def start(self):
+        # Signals are for the main thread: in this one they would not end its
+        # system calls.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        # Not threading.Thread: threading.enumerate() shows the user's own.
+        _thread.start_new_thread(self._run, ())
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _run(self):
+        self.channel.io_thread = _thread.get_ident()
+        while True:
+            try:
+                self._turn()
+            except Exception:
+                # Out of memory, most likely: the next turn finds it all again.
+                continue
+
+    def _turn(self):
+        channel, output = self.channel, self.output
+        with channel.lock:
+            timeout = output.tick()
+            poll = select.poll()
+            poll.register(self.wake.read, POLLIN)
+            if output.wants_pipes():
+                for fd in output.pipes:
+                    poll.register(fd, POLLIN)
+            if channel.conn is None:
+                poll.register(self.listener, POLLIN)
+            else:
+                # Without events poll still reports that the daemon is gone.
+                poll.register(
+                    channel.conn,
+                    (POLLIN if channel.reads_acks() else 0) | (POLLOUT if channel.blocked else 0),
+                )
+        ready = dict(poll.poll(None if timeout is None else int(timeout * 1000) + 1))
+        if self.wake.read in ready:
+            self.wake.clear()
+        with channel.lock:
+            if any(fd in ready for fd in output.pipes):
+                output.drained()
+            conn = channel.conn
+            if conn is None:
+                self._accept(ready.get(self.listener.fileno(), 0))
+            else:
+                events = ready.get(conn.fileno(), 0)
+                if events & (POLLIN | POLLHUP | POLLERR | POLLNVAL):
+                    channel.receive()
+                if events & POLLOUT:
+                    channel.pump()
+
+    def next_request(self):
+        """Waits for a request; in the main thread."""
+        channel = self.channel
+        while True:
+            with channel.lock:
+                if channel.requests:
+                    return channel.requests.popleft()
+                conn = channel.conn if channel.ready else None
+                poll = select.poll()
+                poll.register(self.wake_main.read, POLLIN)
+                if conn is not None:
+                    poll.register(conn, POLLIN)
+            ready = dict(poll.poll())
+            if self.wake_main.read in ready:
+                self.wake_main.clear()
+            with channel.lock:
+                if conn is not None and channel.conn is conn and conn.fileno() in ready:
+                    channel.receive()
+                    if not channel.requests:
+                        channel.guard.pending = False
+
+    def request_waits(self):
+        """Whether the daemon has sent something that nobody has read."""
+        conn = self.channel.conn
+        if conn is None:
+            return False
+        poll = select.poll()
+        try:
+            poll.register(conn, POLLIN)
+            return bool(poll.poll(0))
+        except (OSError, ValueError):  # closed meanwhile
+            return False
+
+    def _accept(self, events):
+        if events & (POLLNVAL | POLLERR) or self.listener.fileno() < 0:
+            # User code closed the descriptor: nobody can reach us any more.
+            os._exit(70)
+        if events & POLLIN:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.channel.connected(conn)

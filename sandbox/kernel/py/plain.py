@@ -1,0 +1,146 @@
+"""The shell without IPython: cells, the value of the last expression, display."""
+
+import __future__
+import ast
+import linecache
+import re
+
+from .bound import ResultWatch
+from .display import bundle
+from .shell import Outcome, Shell, failed
+from .values import MAX_REPR, bounded_utf8, safe_repr
+
+# Sources that tracebacks can show, oldest dropped first.
+MAX_SOURCES = 16 << 20
+_FEATURES = [getattr(__future__, name) for name in __future__.all_feature_names]
+_CO_COROUTINE = 0x80
+_INDENT = re.compile(r"(?:[ \t]*(?:#.*)?\n)*([ \t]+)\S")
+
+
+class PlainShell(Shell):
+    name = "plain"
+
+    def __init__(self, displayer):
+        super().__init__()
+        self._displayer = displayer
+        self._future = 0  # flags of the user's `from __future__ import …`
+        self._sources = {}
+        self._sources_size = 0
+        self._shown = self  # what `_` was set to; no user value is this
+        self._loop = None
+        self.namespace["display"] = displayer.display
+        self.namespace["update_display"] = displayer.update
+
+    def run(self, code, filename):
+        self.result = None
+        try:
+            source, tree = self._parse(code, filename)
+            self._remember(filename, source)
+            last = None
+            if tree.body and isinstance(tree.body[-1], ast.Expr):
+                last = tree.body.pop().value
+            codes = [self._compile(tree, filename, "exec")] if tree.body else []
+            if last is not None:
+                codes.append(self._compile(ast.Expression(last), filename, "eval"))
+                tree.body.append(ast.Expr(last))
+        except KeyboardInterrupt as e:
+            return failed(e)
+        except Exception as e:  # SyntaxError, ValueError (NUL), RecursionError …
+            return failed(e, frames=False)
+        try:
+            with ResultWatch(self.namespace, tree) as watch:
+                value = None
+                for compiled in codes:
+                    value = self._evaluate(compiled)
+            return self._finish(value if last is not None else None, watch, last, source)
+        except BaseException as e:  # SystemExit, too, ends only the cell
+            return failed(e)
+
+    def _finish(self, value, watch, last, source):
+        if value is not None:
+            text = safe_repr(value)
+            self.result = value
+            self._set_underscore(value)
+            if not _suppressed(source, last):
+                data, metadata = bundle(value, text)
+                self._displayer.send("execute_result", data, metadata, hold=True)
+            return Outcome("ok", None, "expression", value, bounded_utf8(text, MAX_REPR))
+        if watch.bound:
+            self.result = watch.value
+            text = bounded_utf8(safe_repr(watch.value), MAX_REPR)
+            return Outcome("ok", None, "variable", watch.value, text)
+        return Outcome("ok")
+
+    def _set_underscore(self, value):
+        """Sets `_`, unless the user's code uses that name for its own."""
+        if "_" not in self.namespace or self.namespace["_"] is self._shown:
+            self.namespace["_"] = self._shown = value
+
+    # Compiling.
+
+    def _parse(self, code, filename):
+        """The source that compiles, and its tree."""
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | self._future
+        code = code.replace("\r\n", "\n").replace("\r", "\n")  # as compile does
+        try:
+            return code, compile(code, filename, "exec", flags, dont_inherit=True)
+        except IndentationError:
+            match = _INDENT.match(code)
+            if match is None:
+                raise
+            indent = match.group(1)
+            lines = code.split("\n")
+            code = "\n".join([x[len(indent):] if x.startswith(indent) else x for x in lines])
+            return code, compile(code, filename, "exec", flags, dont_inherit=True)
+
+    def _compile(self, tree, filename, mode):
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | self._future
+        compiled = compile(tree, filename, mode, flags, dont_inherit=True)
+        for feature in _FEATURES:
+            if compiled.co_flags & feature.compiler_flag:
+                self._future |= feature.compiler_flag
+        return compiled
+
+    def _remember(self, filename, source):
+        """Lets tracebacks and inspect see the source. No modification time:
+        linecache then never looks for a file of that name."""
+        self._sources_size -= len(self._sources.pop(filename, ""))
+        self._sources[filename] = source
+        self._sources_size += len(source)
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        while self._sources_size > MAX_SOURCES and len(self._sources) > 1:
+            oldest = next(iter(self._sources))
+            self._sources_size -= len(self._sources.pop(oldest))
+            linecache.cache.pop(oldest, None)
+
+    # Running.
+
+    def _evaluate(self, compiled):
+        value = eval(compiled, self.namespace)
+        if compiled.co_flags & _CO_COROUTINE:
+            return self._wait(value)
+        return value
+
+    def _wait(self, coroutine):
+        """Runs top-level await, in one event loop for all cells."""
+        import asyncio
+
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.new_event_loop()
+        task = self._loop.create_task(coroutine)
+        try:
+            return self._loop.run_until_complete(task)
+        except BaseException:
+            if not task.done():  # interrupted: the cell must not go on later
+                task.cancel()
+                self._loop.run_until_complete(asyncio.wait([task], timeout=1))
+            raise
+
+
+def _suppressed(source, last):
+    """Whether a semicolon follows the last expression."""
+    lines = source.encode("utf-8", "replace").split(b"\n")
+    lines[last.end_lineno - 1] = lines[last.end_lineno - 1][last.end_col_offset:]
+    rest = lines[last.end_lineno - 1:]
+    # Nothing but brackets, semicolons and comments can follow.
+    return any(b";" in line.split(b"#")[0] for line in rest)

@@ -1,0 +1,195 @@
+"""The kernel's main thread: takes requests one at a time and answers them."""
+
+import os
+import socket
+import sys
+import traceback
+import warnings
+
+from . import errors
+from .channel import Channel
+from .display import Displayer
+from .guard import Guard
+from .inputs import Inputs, InvalidRequest
+from .loop import Loop, Wake
+from .output import Output, text_stream, write_all
+from .plain import PlainShell
+from .shell import Outcome
+from .values import lossless
+
+EXIT_CHILD_ERROR = 1
+
+
+class Server:
+    def __init__(self, listen_fd, old_main):
+        self._old_main = old_main  # its globals must outlive the replacement
+        self._listener = socket.socket(fileno=listen_fd)
+        self._listener.set_inheritable(False)
+        self._listener.setblocking(False)
+        self._guard = Guard()
+        self._wake, self._wake_main = Wake(), Wake()
+        self._channel = Channel(self._guard, self._wake, self._wake_main, PlainShell.name)
+        self._output = Output(self._guard, self._channel)
+        self._inputs = Inputs()
+        sys.stdout = sys.__stdout__ = text_stream(self._output, 0)
+        sys.stderr = sys.__stderr__ = text_stream(self._output, 1)
+        self._shell = PlainShell(Displayer(self._output.emit))
+        self._count = 0
+        self._pid = os.getpid()
+        os.register_at_fork(after_in_child=self._after_fork)
+        # Python 3.12 and later warn at every fork because of the io thread.
+        warnings.filterwarnings(
+            "ignore", r".*multi-threaded, use of (fork|forkpty)\(\)", DeprecationWarning
+        )
+        self._loop = Loop(self._listener, self._channel, self._output, self._wake, self._wake_main)
+        self._guard.request_waits = self._loop.request_waits
+        self._loop.start()
+
+    def _after_fork(self):
+        """In a forked child: it writes to the real descriptors and must hold
+        none of the kernel's, or the daemon could not see the kernel end."""
+        output, channel = self._output, self._channel
+        if output.forked:
+            return
+        output.forked = True
+        output.chunks.clear()
+        for s in (self._listener, channel.conn):
+            if s is not None and s.fileno() >= 0:
+                os.close(s.detach())
+        for fd in output.pipes:
+            os.close(fd)
+        self._wake.close()
+        self._wake_main.close()
+
+    def run(self):
+        request = None
+        while True:
+            try:
+                request = self._loop.next_request()
+                self._answer(request)
+            except BaseException as e:
+                # Memory ran out, or a user's signal handler raised out of turn.
+                self._guard.outside()
+                self._leave_child(EXIT_CHILD_ERROR)
+                self._give_up(request, e)
+
+    def _give_up(self, request, error):
+        """Answers a request whose answer failed."""
+        if request is None or self._channel.active_seq or not self._guard.armed:
+            return
+        number = int(request["id"])
+        try:
+            if request["type"] == "execute":
+                self._finish_execute(number, self._bare(error))
+            else:
+                self._finish_condition(number, ("runtime_error", type(error).__name__))
+        except BaseException:
+            os._exit(70)  # better a dead kernel than one that never answers
+
+    def _answer(self, request):
+        kind, number = request["type"], int(request["id"])
+        self._output.begin()
+        if kind == "execute":
+            self._finish_execute(number, self._execute(request))
+        else:
+            self._finish_condition(number, self._condition(request))
+
+    def _as_user(self, function, *args):
+        """Runs function as user code, whatever comes: returns its answer, or
+        the exception that ended it."""
+        try:
+            answer = self._guard.call(function, *args)
+        except BaseException as e:
+            self._guard.outside()
+            answer = e
+        return answer
+
+    def _execute(self, request):
+        self._count += 1
+        filename = request.get("filename") or "<cell %d>" % self._count
+        try:
+            self._inputs.apply(request)
+            self._refresh_imports()
+            outcome = self._as_user(self._shell.run, request["code"], filename)
+        except InvalidRequest as e:
+            outcome = Outcome("error", errors.event(*e.args))
+        finally:
+            self._inputs.restore()
+        if isinstance(outcome, BaseException):
+            # It struck outside the shell's own handling: in the formatting of
+            # another error, or between two instructions.
+            outcome = self._bare(outcome)
+        self._leave_child(0, outcome.error)
+        return outcome
+
+    def _bare(self, error):
+        interrupted = isinstance(error, KeyboardInterrupt)
+        return Outcome("interrupted" if interrupted else "error", errors.bare(error))
+
+    def _refresh_imports(self):
+        """Lets import see files that came since: the cache compares times that
+        can be as coarse as a clock tick."""
+        try:
+            finder = sys.path_importer_cache.get(os.getcwd())
+        except OSError:
+            return
+        if finder is not None and hasattr(finder, "invalidate_caches"):
+            finder.invalidate_caches()
+
+    def _finish_execute(self, number, outcome):
+        if outcome.error:
+            self._output.emit(outcome.error, hold=True)
+        done = {"type": "done", "id": number, "status": outcome.status}
+        plain, value = lossless(outcome.value) if outcome.source != "none" else (False, None)
+        if plain:
+            done["result"] = value
+        done["result_json"] = plain
+        done["result_repr"] = outcome.text
+        done["result_source"] = outcome.source
+        self._finish(done, number)
+
+    def _condition(self, request):
+        verdict = self._as_user(
+            self._shell.condition, request["expr"], request["stdout"], request["stderr"]
+        )
+        if isinstance(verdict, KeyboardInterrupt):
+            verdict = "interrupted", "KeyboardInterrupt"
+        elif isinstance(verdict, BaseException):
+            verdict = "runtime_error", type(verdict).__name__
+        self._leave_child(0)
+        return verdict
+
+    def _finish_condition(self, number, verdict):
+        status, message = verdict
+        self._finish({"type": "verdict", "id": number, "status": status, "message": message}, number)
+
+    def _finish(self, message, number):
+        self._output.emit(message, final=number)
+
+    # Children that user code forked and let run on.
+
+    def _leave_child(self, status, error=None):
+        """Ends a forked child where its user code ended: there is one kernel."""
+        if os.getpid() == self._pid:
+            return
+        if error and error["name"] == "SystemExit":
+            text = error["value"]
+            status = int(text) & 0xFF if text.isdigit() else int(text not in ("", "None"))
+        elif error:
+            status = EXIT_CHILD_ERROR
+            try:
+                write_all(2, ("\n".join(error["traceback"]) + "\n").encode("utf-8", "replace"))
+            except OSError:
+                pass
+        os._exit(status)
+
+
+def serve(listen_fd, old_main):
+    """Runs the kernel; returns never."""
+    os.umask(0o022)
+    try:
+        server = Server(listen_fd, old_main)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(70)
+    server.run()

@@ -1,0 +1,64 @@
+"""What every shell shares: the interface, outcomes, and conditions."""
+
+import sys
+import types
+
+from . import errors
+
+
+class Outcome:
+    """How an execution ended.
+
+    status: "ok", "error" or "interrupted". error: its event, or None.
+    source: "expression", "variable" or "none"; value and text (the repr) are
+    the result's, when there is one.
+    """
+
+    def __init__(self, status, error=None, source="none", value=None, text=None):
+        self.status, self.error = status, error
+        self.source, self.value, self.text = source, value, text
+
+
+def failed(error, frames=True):
+    status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+    return Outcome(status, errors.describe(error, frames))
+
+
+class Shell:
+    """Runs cells in one namespace. Both methods run as user code: a
+    KeyboardInterrupt can strike anywhere in them."""
+
+    name = "?"
+
+    def __init__(self):
+        # The real __main__, so that pickle and multiprocessing find the user's
+        # classes.
+        self.module = types.ModuleType("__main__")
+        self.namespace = self.module.__dict__
+        self.result = None  # what the last execution bound, for conditions
+        sys.modules["__main__"] = self.module
+
+    def run(self, code, filename):
+        """Runs a cell and shows its value; returns an Outcome. It catches what
+        the user's code raises."""
+        raise NotImplementedError
+
+    def condition(self, expression, stdout, stderr):
+        """Evaluates an expression; returns a verdict's status and message."""
+        try:
+            code = compile(expression, "<condition>", "eval", dont_inherit=True)
+        except Exception as e:  # SyntaxError, ValueError (NUL), RecursionError …
+            return "compile_error", _one_line(e)
+        scope = dict(self.namespace)
+        scope.update(result=self.result, stdout=stdout, stderr=stderr)
+        try:
+            return ("passed" if eval(code, scope) else "wrong_answer"), ""
+        except KeyboardInterrupt:
+            return "interrupted", "KeyboardInterrupt"
+        except BaseException as e:
+            return "runtime_error", _one_line(e)
+
+
+def _one_line(error):
+    event = errors.describe(error, frames=False)
+    return "%s: %s" % (event["name"], event["value"])
