@@ -1,0 +1,42 @@
+# tcid. The two commands that a fresh machine needs are "make run" and
+# "make test"; both install what is missing (scripts/deps) and say so.
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# cgo for libcontainer's nsenter and for seccomp; everything linked statically.
+export CGO_ENABLED = 1
+TAGS = seccomp,runc_nocriu,netgo,osusergo
+LDFLAGS = -s -w -linkmode external -extldflags "-static" -X tcid/internal/version.Version=$(VERSION)
+INIT = sandbox/container/init/tcid-init
+
+build: deps $(INIT)
+	$(GO) build -buildvcs=false -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/tcid ./cmd/tcid
+
+$(INIT): $(wildcard sandbox/container/init/*.[ch]) sandbox/container/init/Makefile
+	$(MAKE) -C sandbox/container/init
+
+# A daemon of its own, the README's example through the Python SDK, and the end
+# of the daemon.
+run: build
+	scripts/quickstart
+
+# Everything that needs no package index and no virtual machine.
+test: build
+	scripts/test
+
+# The README's two commands in a fresh Debian tree.
+test-fresh:
+	test/fresh/run
+
+lint: deps $(INIT)
+	scripts/lint
+
+deps:
+	@scripts/deps
+
+clean:
+	rm -rf bin
+	$(MAKE) -C sandbox/container/init clean
+
+.PHONY: build run test test-fresh lint deps clean

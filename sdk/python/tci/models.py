@@ -1,0 +1,210 @@
+"""What the daemon answers with, as objects."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional
+
+from .errors import ExecutionError
+
+#: What :attr:`Execution.text` is cut to, in characters.
+TEXT_LIMIT = 20_000
+
+
+@dataclass(frozen=True)
+class ExecutionFailure:
+    """Why an execution did not end ok.
+
+    Attributes:
+        name: the exception's class, or ``TimeoutError``, ``KernelDied``, …
+        value: its text.
+        traceback: the lines of the traceback.
+    """
+
+    name: str
+    value: str
+    traceback: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join(self.traceback) or f"{self.name}: {self.value}"
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """The verdict of one test; ``reward`` is the points that it earned."""
+
+    __test__ = False  # not a test case for pytest
+
+    name: str
+    passed: bool
+    reward: float
+    status: str = ""
+    message: str = ""
+    type: str = "condition"
+    score: float = 0.0
+    integrity: str = ""
+    duration_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an execution cost, measured from outside the sandbox."""
+
+    wall_ms: float = 0.0
+    queue_ms: float = 0.0
+    cpu_user_ms: float = 0.0
+    cpu_system_ms: float = 0.0
+    max_memory_bytes: int = 0
+    max_pids: Optional[int] = None
+    output_bytes: int = 0
+    throttled_ms: float = 0.0
+    limits_hit: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One run of one piece of code.
+
+    Attributes:
+        stdout, stderr: what was written, the middle cut out when it was long.
+        result: the value of the last expression, or else of the variable
+            ``result`` when this execution bound it: the value itself when it is
+            plain JSON, else its ``repr``, else ``None``.
+        status: ``ok``, ``error``, ``timeout``, ``interrupted``, ``cancelled``,
+            ``memory_limit``, ``crashed``, ``expired`` or ``infra_error``.
+        outputs: everything shown, in order, as dicts ``{"type", "data"}``.
+        tests, reward: the verdicts and the reward; ``None`` without tests, and
+            when the infrastructure failed.
+        state_lost: the variables of earlier executions are gone.
+        raw: the daemon's whole answer.
+    """
+
+    id: str
+    session_id: str
+    status: str
+    stdout: str
+    stderr: str
+    result: Any
+    error: Optional[ExecutionFailure]
+    tests: list[TestResult]
+    reward: Optional[float]
+    outputs: list[dict[str, Any]]
+    receipt: Receipt
+    result_repr: Optional[str] = None
+    result_source: str = "none"
+    state_lost: bool = False
+    points: float = 0.0
+    max_points: float = 0.0
+    passed: int = 0
+    total: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Execution:
+        """Makes an execution from the daemon's JSON object."""
+        error = wire.get("error")
+        result = wire.get("result")
+        if result is None:
+            result = wire.get("result_repr")
+            if result == "None":
+                result = None
+        return cls(
+            id=wire["id"],
+            session_id=wire["session_id"],
+            status=wire["status"],
+            stdout=wire["stdout"],
+            stderr=wire["stderr"],
+            result=result,
+            error=ExecutionFailure(**_known(ExecutionFailure, error)) if error else None,
+            tests=[TestResult(**_known(TestResult, t)) for t in wire["tests"]],
+            reward=wire["reward"],
+            outputs=list(wire["outputs"]),
+            receipt=Receipt(**_known(Receipt, wire["receipt"])),
+            result_repr=wire["result_repr"],
+            result_source=wire["result_source"],
+            state_lost=wire["state_lost"],
+            points=wire["points"],
+            max_points=wire["max_points"],
+            passed=wire["passed"],
+            total=wire["total"],
+            raw=wire,
+        )
+
+    @property
+    def ok(self) -> bool:
+        """True when the code ran to its end."""
+        return self.status == "ok"
+
+    @property
+    def text(self) -> str:
+        """What a model should read: output, displays, results and the error, in
+        order, cut to :data:`TEXT_LIMIT` characters in the middle."""
+        parts = []
+        for output in self.outputs:
+            data = output["data"]
+            if isinstance(data, str):
+                parts.append(data if data.endswith("\n") else data + "\n")
+            else:
+                kinds = ", ".join(sorted(data))
+                parts.append(str(data.get("text/plain", f"[{kinds}]")) + "\n")
+        text = "".join(parts)
+        if len(text) <= TEXT_LIMIT:
+            return text
+        head, tail = TEXT_LIMIT * 3 // 4, TEXT_LIMIT // 4
+        cut = len(text) - head - tail
+        return f"{text[:head]}\n[… {cut} characters left out …]\n{text[-tail:]}"
+
+    @property
+    def images(self) -> list[bytes]:
+        """The PNG and JPEG images that were shown, in order."""
+        found = []
+        for output in self.outputs:
+            data = output["data"]
+            if isinstance(data, dict):
+                for kind in ("image/png", "image/jpeg"):
+                    if isinstance(data.get(kind), str):
+                        found.append(base64.b64decode(data[kind]))
+        return found
+
+    def raise_for_error(self) -> Execution:
+        """Raises :class:`ExecutionError` unless the code ran to its end."""
+        if not self.ok:
+            raise ExecutionError(str(self.error or f"the execution ended as {self.status}"))
+        return self
+
+
+@dataclass(frozen=True)
+class File:
+    """A downloaded file; ``name`` is the path as the caller gave it."""
+
+    name: str
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The content as UTF-8 text."""
+        return self.content.decode("utf-8")
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """An entry of a workspace; ``type`` is file, directory, symlink or other."""
+
+    path: str
+    name: str
+    size: int
+    type: str
+    mode: str
+    modified_at: str
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> FileInfo:
+        """Makes an entry from the daemon's JSON object."""
+        return cls(**_known(cls, wire))
+
+
+def _known(cls: Any, wire: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that cls has: newer daemons may send more."""
+    names = cls.__dataclass_fields__
+    return {key: value for key, value in wire.items() if key in names}

@@ -1,0 +1,206 @@
+// Package e2e runs the built program as a user would: daemons of their own,
+// real containers, and the public API.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tcid/api/client"
+	"tcid/test/leak"
+)
+
+const (
+	readyTimeout = 60 * time.Second
+	stopTimeout  = 60 * time.Second
+	callTimeout  = 3 * time.Minute
+)
+
+// repo is the root of the checkout, program the binary that make build made.
+var repo, program = func() (string, string) {
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	return root, filepath.Join(root, "bin", "tcid")
+}()
+
+// dataDir holds the image that all tests use.
+var dataDir string
+
+func TestMain(m *testing.M) {
+	code, err := setUp(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func setUp(m *testing.M) (int, error) {
+	if os.Geteuid() != 0 {
+		return 1, errors.New("these tests start containers: run them as root")
+	}
+	if _, err := os.Stat(program); err != nil {
+		return 1, fmt.Errorf("there is no %s: run make build first", program)
+	}
+	var err error
+	if dataDir, err = os.MkdirTemp("/var/tmp", "tcid-e2e-"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dataDir)
+	out, err := exec.Command(program, "image", "build", "--data-dir", dataDir).CombinedOutput()
+	if err != nil {
+		return 1, fmt.Errorf("build the image: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// daemon is a running daemon of the test's own.
+type daemon struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	state string
+	log   *syncBuffer
+	*client.Client
+	exited chan struct{}
+}
+
+// start runs a daemon until the test ends, and checks that it leaves nothing.
+func start(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	leak.Check(t)
+	state, err := os.MkdirTemp("/run", "tcid-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(state, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(state); err != nil {
+			t.Error(err)
+		}
+	})
+	d := startIn(t, state, args...)
+	t.Cleanup(d.stop)
+	return d
+}
+
+// startIn runs a daemon with the given state directory and waits until it is
+// ready.
+func startIn(t *testing.T, state string, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, state: state, log: &syncBuffer{}, exited: make(chan struct{})}
+	all := append([]string{"serve", "--ephemeral", "--state-dir", state, "--data-dir", dataDir}, args...)
+	d.cmd = exec.Command(program, all...)
+	d.cmd.Stderr = d.log
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = d.cmd.Wait()
+		close(d.exited)
+	}()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.log)
+		}
+	})
+	d.Client = client.New(client.Options{Socket: filepath.Join(state, "tcid.sock")})
+	deadline := time.Now().Add(readyTimeout)
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_, err := d.Ready(ctx)
+		cancel()
+		if err == nil {
+			return d
+		}
+		select {
+		case <-d.exited:
+			t.Fatalf("the daemon ended at its start:\n%s", d.log)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			_ = d.cmd.Process.Kill()
+			t.Fatalf("the daemon is not ready: %v\n%s", err, d.log)
+		}
+	}
+}
+
+// stop ends the daemon as systemd would, and waits for its end.
+func (d *daemon) stop() {
+	d.t.Helper()
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-d.exited:
+		if code := d.cmd.ProcessState.ExitCode(); code != 0 {
+			d.t.Errorf("the daemon ended with exit code %d", code)
+		}
+	case <-time.After(stopTimeout):
+		_ = d.cmd.Process.Kill()
+		<-d.exited
+		d.t.Errorf("the daemon did not stop within %v", stopTimeout)
+	}
+}
+
+// descriptors returns what the daemon has open.
+func (d *daemon) descriptors() []string {
+	d.t.Helper()
+	open, err := leak.Descriptors(d.cmd.Process.Pid)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return open
+}
+
+// residentKiB reads a process's resident size.
+func residentKiB(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var kib int
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
+			return kib
+		}
+	}
+	t.Fatalf("process %d has no resident size", pid)
+	return 0
+}
+
+// callContext bounds one call of a test.
+func callContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// syncBuffer is a bytes.Buffer for two goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
