@@ -43,9 +43,10 @@ type Options struct {
 
 // Client calls one daemon. It may be used from any goroutine.
 type Client struct {
-	base string
-	key  string
-	http *http.Client
+	base      string
+	key       string
+	http      *http.Client
+	transport *http.Transport
 }
 
 // New returns a client. It connects with the first call.
@@ -71,6 +72,7 @@ func New(o Options) *Client {
 			return conn, nil
 		}
 	}
+	c.transport = transport
 	var rt http.RoundTripper = transport
 	if o.Wrap != nil {
 		rt = o.Wrap(rt)
@@ -80,6 +82,9 @@ func New(o Options) *Client {
 	}}
 	return c
 }
+
+// Close closes idle connections. The client can still be used.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // call sends a JSON request and reads a JSON answer into out, unless that is
 // nil.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tcid/api/client"
+	"tcid/test/contract"
 	"tcid/test/leak"
 )
 
@@ -72,7 +73,8 @@ type daemon struct {
 	state string
 	log   *syncBuffer
 	*client.Client
-	exited chan struct{}
+	contract *contract.Validator
+	exited   chan struct{}
 }
 
 // start runs a daemon until the test ends, and checks that it leaves nothing.
@@ -116,7 +118,8 @@ func startIn(t *testing.T, state string, args ...string) *daemon {
 			t.Logf("the daemon's log:\n%s", d.log)
 		}
 	})
-	d.Client = client.New(client.Options{Socket: filepath.Join(state, "tcid.sock")})
+	d.contract = contract.New(t)
+	d.Client = client.New(client.Options{Socket: filepath.Join(state, "tcid.sock"), Wrap: d.contract.RoundTripper})
 	deadline := time.Now().Add(readyTimeout)
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

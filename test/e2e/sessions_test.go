@@ -46,6 +46,7 @@ func (d *daemon) run(t *testing.T, session, code string) v1.Execution {
 // settled waits until the daemon's open descriptors are the given ones again.
 func (d *daemon) settled(t *testing.T, before []string) {
 	t.Helper()
+	d.Close()
 	var now []string
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if now = d.descriptors(); len(now) <= len(before) {
@@ -69,6 +70,7 @@ func TestFiftySessionsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.Close()
 	open := d.descriptors()
 
 	var wg sync.WaitGroup
