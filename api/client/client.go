@@ -167,17 +167,21 @@ func (c *Client) path(format string, ids ...string) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// filePath encodes each segment of a file's path. A leading slash means the
-// workspace, as no slash does.
+// filePath encodes each segment of a file's path. A leading slash is kept, in a
+// form that survives: the daemon knows absolute paths below the workspace.
 func (c *Client) filePath(session, name string) string {
 	segments := strings.Split(strings.TrimLeft(name, "/"), "/")
+	root := ""
+	if strings.HasPrefix(name, "/") {
+		root = "%2F"
+	}
 	for i, s := range segments {
 		segments[i] = url.PathEscape(s)
 		if s == "." || s == ".." { // PathEscape leaves them, and servers resolve them
 			segments[i] = strings.ReplaceAll(s, ".", "%2E")
 		}
 	}
-	return c.path("/v1/sessions/%s/files/", session) + strings.Join(segments, "/")
+	return c.path("/v1/sessions/%s/files/", session) + root + strings.Join(segments, "/")
 }
 
 // CreateSession makes a session and returns it once it is ready.

@@ -49,10 +49,10 @@ func (a *app) printExecution(e v1.Execution) error {
 	for _, t := range e.Tests {
 		fmt.Fprintf(a.err, "test %s: %s\n", t.Name, t.Status)
 	}
-	switch {
-	case e.Status == v1.StatusOK:
+	switch e.Status {
+	case v1.StatusOK:
 		return nil
-	case e.Status == v1.StatusError:
+	case v1.StatusError:
 		return &programError{status: e.Status} // the traceback has said it all
 	}
 	return &programError{status: e.Status, text: "the program did not end well: " + e.Status}

@@ -73,7 +73,7 @@ func New(ctx context.Context, cfg Config) (b *Backend, err error) {
 	var undo cleanup
 	defer func() {
 		if err != nil {
-			undo.run(b.log)
+			_ = undo.run(b.log)
 		}
 	}()
 	if err := checkReachable(cfg.StateDir); err != nil {

@@ -96,18 +96,6 @@ func (h *holder) pid() int { return h.cmd.Process.Pid }
 // usernsPath names the namespace for as long as the holder lives.
 func (h *holder) usernsPath() string { return fmt.Sprintf("/proc/%d/ns/user", h.pid()) }
 
-// alive tells whether the namespace can still be joined. The holder is our
-// child and only reaped when exited closes, so its pid can't be somebody
-// else's before.
-func (h *holder) alive() bool {
-	select {
-	case <-h.exited:
-		return false
-	default:
-		return true
-	}
-}
-
 func (h *holder) stop() {
 	_ = h.cmd.Process.Kill()
 	<-h.exited

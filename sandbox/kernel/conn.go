@@ -46,7 +46,6 @@ type Conn struct {
 	lastID  int64
 	seq     uint64 // of the last event that was handled
 	err     error  // why the Conn ended
-	acked   uint64 // reader only
 	unacked int    // reader only
 }
 

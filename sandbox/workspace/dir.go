@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -41,7 +42,7 @@ func OpenFD(fd int, uid, gid int) (*Dir, error) {
 		return nil, fmt.Errorf("open workspace: user %d, group %d: ids must not be negative", uid, gid)
 	}
 	own, err := openat(fd, ".", unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err == unix.ENOSYS {
+	if errors.Is(err, unix.ENOSYS) {
 		return nil, fmt.Errorf("open workspace: openat2: %w; Linux 5.6 or newer is needed", err)
 	}
 	if err != nil {
@@ -53,7 +54,7 @@ func OpenFD(fd int, uid, gid int) (*Dir, error) {
 		return nil, fmt.Errorf("open workspace: fstat: %w", err)
 	}
 	return &Dir{
-		fd: own, dev: uint64(st.Dev), uid: uid, gid: gid,
+		fd: own, dev: st.Dev, uid: uid, gid: gid,
 		idle: make(chan struct{}), open: make(map[*os.File]struct{}),
 	}, nil
 }

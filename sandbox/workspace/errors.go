@@ -94,3 +94,13 @@ func cancelled(ctx context.Context, op, name string) error {
 	}
 	return fail(op, name, context.Cause(ctx))
 }
+
+// isAny tells whether err is one of the given ones.
+func isAny(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}

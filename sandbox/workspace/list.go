@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -95,11 +96,10 @@ func (l *lister) emit(rel string, entries []entry) error {
 			continue
 		}
 		below, err := l.read(path)
-		switch err {
-		case nil:
-		case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.EAGAIN:
+		if isAny(err, unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.EAGAIN) {
 			continue // replaced since it was looked at
-		default:
+		}
+		if err != nil {
 			return err
 		}
 		if err := l.emit(path, below); err != nil {
@@ -137,12 +137,12 @@ func (l *lister) read(rel string) ([]entry, error) {
 		}
 		// Not fstatat: that crosses mounts, and could ask a FUSE server.
 		path, st, err := l.dir.peek(fd, name)
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			unix.Close(path)
-		case unix.ENOENT, unix.EAGAIN:
+		case isAny(err, unix.ENOENT, unix.EAGAIN):
 			continue
-		case unix.EXDEV:
+		case errors.Is(err, unix.EXDEV):
 			st = unix.Stat_t{} // something is mounted there: TypeOther
 		default:
 			return nil, err

@@ -65,7 +65,7 @@ func (m model) fileError(name string) error {
 }
 
 func (m model) put(name, content string, keep bool) (created bool, err error) {
-	if err := m.parents(name); err != nil && err != ErrNotFound {
+	if err := m.parents(name); err != nil && !errors.Is(err, ErrNotFound) {
 		return false, err
 	}
 	kind := m.kind(name)

@@ -46,7 +46,7 @@ func (d *Dir) peek(dir int, path string) (int, unix.Stat_t, error) {
 		unix.Close(fd)
 		return -1, st, err
 	}
-	if uint64(st.Dev) != d.dev {
+	if st.Dev != d.dev {
 		unix.Close(fd)
 		return -1, st, unix.EXDEV
 	}
@@ -67,7 +67,7 @@ func (d *Dir) openDir(dir int, path string, access int) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	if uint64(st.Dev) != d.dev {
+	if st.Dev != d.dev {
 		unix.Close(fd)
 		return -1, unix.EXDEV
 	}

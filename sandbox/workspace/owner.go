@@ -45,8 +45,8 @@ func (d *Dir) asOwner(f func() error) error {
 // setFSIDs changes the thread's file system ids and checks that it worked:
 // setfsuid reports no errors.
 func setFSIDs(uid, gid int) error {
-	unix.SetfsgidRetGid(gid)
-	unix.SetfsuidRetUid(uid)
+	_, _ = unix.SetfsgidRetGid(gid)
+	_, _ = unix.SetfsuidRetUid(uid)
 	// -1 is no valid id: nothing changes and the current one is returned.
 	nowGID, _ := unix.SetfsgidRetGid(-1)
 	nowUID, _ := unix.SetfsuidRetUid(-1)

@@ -59,7 +59,7 @@ func (d *Dir) Put(ctx context.Context, name string, r io.Reader, o PutOptions) (
 		return FileInfo{}, false, fail("write", rel, err)
 	}
 	// The file has no name until the end: closing it is enough to remove it.
-	defer d.drop(temp)
+	defer func() { _ = d.drop(temp) }()
 	if err := d.fill(ctx, temp, rel, r, o); err != nil {
 		return FileInfo{}, false, err
 	}
@@ -87,7 +87,7 @@ func (d *Dir) begin(rel string, o PutOptions) (*os.File, error) {
 			return err
 		}
 		if missing == 0 {
-			if err := at.replaceable(base, o.NoOverwrite); err != nil && err != unix.ENOENT {
+			if err := at.replaceable(base, o.NoOverwrite); err != nil && !errors.Is(err, unix.ENOENT) {
 				return err
 			}
 		}
@@ -181,14 +181,14 @@ func (t *trail) link(fd int, base string, noOverwrite bool) (created bool, err e
 		if err == nil {
 			return true, nil
 		}
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			return false, ErrBusy // the directory itself was removed
 		}
-		if err != unix.EEXIST {
+		if !errors.Is(err, unix.EEXIST) {
 			return false, fmt.Errorf("linkat: %w", err)
 		}
 		err = t.replaceable(base, noOverwrite)
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			continue // removed meanwhile
 		}
 		if err != nil {
@@ -208,7 +208,7 @@ func (t *trail) replace(fd int, base string) error {
 		return fmt.Errorf("linkat: %w", err)
 	}
 	if err := unix.Renameat2(t.fd(), temp, t.fd(), base, 0); err != nil {
-		unix.Unlinkat(t.fd(), temp, 0)
+		_ = unix.Unlinkat(t.fd(), temp, 0)
 		return fmt.Errorf("renameat2: %w", err)
 	}
 	return nil

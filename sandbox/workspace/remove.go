@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,7 +47,7 @@ func (d *Dir) Remove(name string, recursive bool) error {
 	}
 	r := &remover{dir: d, left: maxRemoveSteps}
 	err = r.entry(at.fd(), base)
-	if err == unix.ENOTEMPTY && recursive {
+	if errors.Is(err, unix.ENOTEMPTY) && recursive {
 		err = r.tree(at.fd(), base)
 	}
 	if err != nil {
@@ -73,10 +74,10 @@ func (r *remover) entry(dir int, name string) error {
 		return ErrBusy
 	}
 	err := unix.Unlinkat(dir, name, 0)
-	if err == unix.EISDIR {
+	if errors.Is(err, unix.EISDIR) {
 		err = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 	}
-	if err == unix.ENOTDIR {
+	if errors.Is(err, unix.ENOTDIR) {
 		return ErrBusy // replaced between the two calls
 	}
 	return err
@@ -100,7 +101,7 @@ func (r *remover) tree(dir int, name string) error {
 	}
 	for next := name; ; {
 		err := r.entry(parent(), next)
-		if err == unix.ENOTEMPTY {
+		if errors.Is(err, unix.ENOTEMPTY) {
 			var l *level
 			if l, err = r.enter(parent(), next); err == nil {
 				levels = append(levels, l)
@@ -110,7 +111,7 @@ func (r *remover) tree(dir int, name string) error {
 			return err
 		}
 		if len(levels) == 0 {
-			if err != nil && err != unix.ENOENT {
+			if err != nil && !errors.Is(err, unix.ENOENT) {
 				return ErrBusy // something else is there now
 			}
 			return nil
@@ -138,7 +139,7 @@ func (r *remover) tree(dir int, name string) error {
 // gone: what was to be removed isn't there any more, or not as it was. The next
 // sweep of its directory sees.
 func gone(err error) bool {
-	return err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP || err == unix.EXDEV
+	return isAny(err, unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV)
 }
 
 func (r *remover) enter(dir int, name string) (*level, error) {
@@ -162,13 +163,13 @@ func (r *remover) sweep(l *level, up int) (done bool, err error) {
 	}
 	for _, name := range names {
 		err := r.entry(int(l.f.Fd()), name)
-		if err == unix.ENOTEMPTY && up >= 0 {
+		if errors.Is(err, unix.ENOTEMPTY) && up >= 0 {
 			err = r.moveUp(l, name, up)
-		} else if err == unix.ENOTEMPTY {
+		} else if errors.Is(err, unix.ENOTEMPTY) {
 			l.full = append(l.full, name)
 			continue
 		}
-		if err != nil && err != unix.ENOENT {
+		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return false, err
 		}
 	}
@@ -195,7 +196,7 @@ func (r *remover) moveUp(l *level, name string, up int) error {
 	err = r.dir.asOwner(func() error {
 		return unix.Renameat2(int(l.f.Fd()), name, up, removedPrefix+rand.Text(), unix.RENAME_NOREPLACE)
 	})
-	if err == unix.EINVAL {
+	if errors.Is(err, unix.EINVAL) {
 		return ErrBusy // the session moved the tree into itself
 	}
 	return err

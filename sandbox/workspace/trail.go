@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +42,7 @@ func (t *trail) close() {
 func (t *trail) walk(parts []string) (missing int, err error) {
 	for i, part := range parts {
 		fd, err := t.dir.openDir(t.fd(), part, unix.O_PATH)
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			return len(parts) - i, nil
 		}
 		if err != nil {
@@ -68,7 +69,7 @@ func (t *trail) makeAll(parts []string) error {
 		t.close()
 		// EEXIST: another upload or the session was faster. ENOENT: a directory
 		// of the trail was removed. Both are worth another look.
-		if err != unix.EEXIST && err != unix.ENOENT {
+		if !isAny(err, unix.EEXIST, unix.ENOENT) {
 			return err
 		}
 	}
@@ -100,7 +101,7 @@ func (t *trail) make(parts []string) error {
 // something into them.
 func (t *trail) undo() {
 	for i := len(t.made) - 1; i >= 0; i-- {
-		unix.Unlinkat(t.made[i].parent, t.made[i].name, unix.AT_REMOVEDIR)
+		_ = unix.Unlinkat(t.made[i].parent, t.made[i].name, unix.AT_REMOVEDIR)
 	}
 	t.made = nil
 }

@@ -28,11 +28,10 @@ const (
 	callTimeout  = 3 * time.Minute
 )
 
-// repo is the root of the checkout, program the binary that make build made.
-var repo, program = func() (string, string) {
+// program is the binary that make build made.
+var program = func() string {
 	_, file, _, _ := runtime.Caller(0)
-	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
-	return root, filepath.Join(root, "bin", "tcid")
+	return filepath.Join(filepath.Dir(file), "..", "..", "bin", "tcid")
 }()
 
 // dataDir holds the image that all tests use.

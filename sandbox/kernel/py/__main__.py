@@ -13,9 +13,7 @@ def start():
     write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     from importlib.util import module_from_spec, spec_from_file_location
 
-    spec = spec_from_file_location(
-        "_tcid_kernel", here + "/__init__.py", submodule_search_locations=[here]
-    )
+    spec = spec_from_file_location("_tcid_kernel", here + "/__init__.py", submodule_search_locations=[here])
     package = module_from_spec(spec)
     sys.modules["_tcid_kernel"] = package
     spec.loader.exec_module(package)

@@ -42,7 +42,7 @@ class Item:
     """One event: its number, its frame, where the frame ends in the stream of
     all events ever made, and the request that it answers (0: none)."""
 
-    __slots__ = ("seq", "frame", "end", "final")
+    __slots__ = ("end", "final", "frame", "seq")
 
     def __init__(self, seq, data, end, final):
         self.seq, self.frame, self.end, self.final = seq, data, end, final
@@ -51,7 +51,7 @@ class Item:
 class Batch:
     """Frames that are being sent. The lengths that send() returned are in log."""
 
-    __slots__ = ("items", "data", "log")
+    __slots__ = ("data", "items", "log")
 
     def __init__(self, items):
         self.items = items
@@ -146,9 +146,7 @@ class Channel:
         if sent < len(batch.data):
             # One C call sends and notes the length: no exception comes between.
             # MSG_NOSIGNAL: users restore SIGPIPE's default.
-            batch.log.extend(
-                map(self.conn.send, (batch.data[sent:],), (socket.MSG_NOSIGNAL,))
-            )
+            batch.log.extend(map(self.conn.send, (batch.data[sent:],), (socket.MSG_NOSIGNAL,)))
             return
         for item in batch.items:
             if not self.kept or self.kept[-1].seq < item.seq:

@@ -143,8 +143,19 @@ class Displayer:
     def __init__(self, emit):
         self._emit = emit
 
-    def display(self, *objs, include=None, exclude=None, metadata=None, transient=None,
-                display_id=None, raw=False, clear=False, update=False, **kwargs):
+    def display(
+        self,
+        *objs,
+        include=None,
+        exclude=None,
+        metadata=None,
+        transient=None,
+        display_id=None,
+        raw=False,
+        clear=False,
+        update=False,
+        **kwargs,
+    ):
         """Shows objects. raw: they are MIME bundles already. display_id: an id,
         or True for a new one; the returned handle updates what is shown."""
         if display_id is True:

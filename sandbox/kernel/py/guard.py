@@ -18,8 +18,18 @@ REPEAT_SECONDS = 0.1
 HELD = frozenset(
     getattr(signal, name)
     for name in (
-        "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2", "SIGCHLD",
-        "SIGHUP", "SIGTERM", "SIGQUIT", "SIGIO", "SIGCONT", "SIGWINCH",
+        "SIGALRM",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGCHLD",
+        "SIGHUP",
+        "SIGTERM",
+        "SIGQUIT",
+        "SIGIO",
+        "SIGCONT",
+        "SIGWINCH",
     )
 )
 
@@ -84,6 +94,6 @@ class Guard:
         """Ends user code. Calling it twice does no harm."""
         self.user = False
         mask = pthread_sigmask(SIG_BLOCK, ())
-        if not HELD <= mask:
+        if not mask >= HELD:
             self._mask = mask
             pthread_sigmask(SIG_BLOCK, HELD)

@@ -4,11 +4,10 @@ the daemon, drains the pipes, sends what could not be sent at once, and reads
 acknowledgements while the main thread runs user code. It runs no user code but
 stray finalizers, and sleeps through short executions."""
 
+import _thread
 import os
 import select
 import signal
-import _thread
-
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
 
 

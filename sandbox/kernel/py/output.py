@@ -264,6 +264,9 @@ class Raw(io.RawIOBase):
 def text_stream(output, stream):
     # backslashreplace: printing a lone surrogate shows it instead of raising.
     return io.TextIOWrapper(
-        Raw(output, stream), encoding="utf-8", errors="backslashreplace",
-        newline="", write_through=True,
+        Raw(output, stream),
+        encoding="utf-8",
+        errors="backslashreplace",
+        newline="",
+        write_through=True,
     )

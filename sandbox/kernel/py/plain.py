@@ -1,6 +1,7 @@
 """The shell without IPython: cells, the value of the last expression, display."""
 
 import __future__
+
 import ast
 import linecache
 import re
@@ -90,7 +91,7 @@ class PlainShell(Shell):
                 raise
             indent = match.group(1)
             lines = code.split("\n")
-            code = "\n".join([x[len(indent):] if x.startswith(indent) else x for x in lines])
+            code = "\n".join([x[len(indent) :] if x.startswith(indent) else x for x in lines])
             return code, compile(code, filename, "exec", flags, dont_inherit=True)
 
     def _compile(self, tree, filename, mode):
@@ -140,7 +141,7 @@ class PlainShell(Shell):
 def _suppressed(source, last):
     """Whether a semicolon follows the last expression."""
     lines = source.encode("utf-8", "replace").split(b"\n")
-    lines[last.end_lineno - 1] = lines[last.end_lineno - 1][last.end_col_offset:]
-    rest = lines[last.end_lineno - 1:]
+    lines[last.end_lineno - 1] = lines[last.end_lineno - 1][last.end_col_offset :]
+    rest = lines[last.end_lineno - 1 :]
     # Nothing but brackets, semicolons and comments can follow.
     return any(b";" in line.split(b"#")[0] for line in rest)

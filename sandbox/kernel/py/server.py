@@ -38,9 +38,7 @@ class Server:
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
         # Python 3.12 and later warn at every fork because of the io thread.
-        warnings.filterwarnings(
-            "ignore", r".*multi-threaded, use of (fork|forkpty)\(\)", DeprecationWarning
-        )
+        warnings.filterwarnings("ignore", r".*multi-threaded, use of (fork|forkpty)\(\)", DeprecationWarning)
         self._loop = Loop(self._listener, self._channel, self._output, self._wake, self._wake_main)
         self._guard.request_waits = self._loop.request_waits
         self._loop.start()
@@ -149,9 +147,7 @@ class Server:
         self._finish(done, number)
 
     def _condition(self, request):
-        verdict = self._as_user(
-            self._shell.condition, request["expr"], request["stdout"], request["stderr"]
-        )
+        verdict = self._as_user(self._shell.condition, request["expr"], request["stdout"], request["stderr"])
         if isinstance(verdict, KeyboardInterrupt):
             verdict = "interrupted", "KeyboardInterrupt"
         elif isinstance(verdict, BaseException):

@@ -118,7 +118,7 @@ class Transport:
         headers: Optional[Mapping[str, str]] = None,
         query: Optional[Mapping[str, str]] = None,
         wait: Optional[float] = None,
-    ) -> tuple[bytes, Mapping[str, str]]:
+    ) -> tuple[bytes, http.client.HTTPMessage]:
         """Sends a request and returns the answer's body and headers.
 
         Raises:
@@ -140,7 +140,7 @@ class Transport:
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise ConnectionFailed(f"the connection to the daemon broke during its answer: {error}") from error
+            raise ConnectionFailed(f"the connection to the daemon broke in its answer: {error}") from error
         if response.will_close:
             connection.close()
         else:
@@ -150,7 +150,12 @@ class Transport:
         raise _refusal(response, answer)
 
     def _exchange(
-        self, method: str, target: str, body: Optional[Body], headers: Mapping[str, str], wait: Optional[float]
+        self,
+        method: str,
+        target: str,
+        body: Optional[Body],
+        headers: Mapping[str, str],
+        wait: Optional[float],
     ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
         """Sends a request and waits for the answer's head. A connection that
         was idle may have been closed by the daemon: then a new one is used,

@@ -25,7 +25,7 @@ def number(name: str, value: Any) -> float:
         raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be a finite number, not below 0")
-    return value
+    return float(value)
 
 
 def mapping(name: str, value: Any) -> dict[str, str]:

@@ -15,8 +15,8 @@ Content = Union[bytes, bytearray, memoryview, str, io.BufferedIOBase, io.RawIOBa
 
 
 class Files:
-    """``client.files``. Paths are relative to the session's workspace; a leading
-    slash means the workspace too."""
+    """``client.files``. Paths are relative to the session's workspace;
+    ``/workspace/x`` and ``/x`` both mean the file ``x`` in it."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -90,6 +90,9 @@ class Files:
         return True
 
     def _path(self, session_id: str, remote_path: str) -> str:
-        segments = text("remote_path", remote_path).lstrip("/").split("/")
+        # A leading slash is kept, in a form that survives: the daemon knows
+        # absolute paths below the workspace.
+        root = "%2F" if text("remote_path", remote_path).startswith("/") else ""
+        segments = remote_path.lstrip("/").split("/")
         session = segment(text("session_id", session_id))
-        return f"/v1/sessions/{session}/files/" + "/".join(segment(s) for s in segments)
+        return f"/v1/sessions/{session}/files/{root}" + "/".join(segment(s) for s in segments)

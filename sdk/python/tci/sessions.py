@@ -28,7 +28,9 @@ class Session:
         files: ``upload``, ``download``, ``list`` and ``delete`` of this session.
     """
 
-    def __init__(self, wire: Mapping[str, Any], sessions: Sessions, executions: Executions, files: Files) -> None:
+    def __init__(
+        self, wire: Mapping[str, Any], sessions: Sessions, executions: Executions, files: Files
+    ) -> None:
         self._sessions = sessions
         self._executions = executions
         self.files = SessionFiles(files, wire["id"])
