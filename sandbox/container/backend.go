@@ -61,12 +61,12 @@ var _ sandbox.Backend = (*Backend)(nil)
 // daemon with the same state directory left, and fails with an explanation
 // when something that isolation needs is missing. The caller holds the lock on
 // the state directory and runs in a mount namespace of its own.
-func New(ctx context.Context, cfg Config) (b *Backend, err error) {
+func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 	if !seccompSupported {
 		return nil, errors.New("this binary was built without seccomp; build it with make build")
 	}
 	bridgeLogs(cfg.Log)
-	b = &Backend{
+	b := &Backend{
 		cfg: cfg, log: cfg.Log, tree: tree{root: cfg.CgroupRoot},
 		starts: make(chan struct{}, 2*runtime.NumCPU()),
 	}
@@ -152,6 +152,13 @@ func (b *Backend) makeGroups() (err error) {
 	}
 	if err := b.root.create(-1); err != nil {
 		return fmt.Errorf("%w (is %s writable, and are the memory, cpu and pids controllers on?)", err, "/sys/fs/cgroup")
+	}
+	sandboxes, err := newGroup(b.tree.sandboxPath(""), &cgroups.Resources{})
+	if err != nil {
+		return err
+	}
+	if err := sandboxes.create(-1); err != nil {
+		return err
 	}
 	if b.holders, err = newGroup(b.tree.holdersPath(), &cgroups.Resources{}); err != nil {
 		return err

@@ -74,6 +74,7 @@ type daemon struct {
 	*client.Client
 	contract *contract.Validator
 	exited   chan struct{}
+	ended    bool
 }
 
 // start runs a daemon until the test ends, and checks that it leaves nothing.
@@ -139,9 +140,24 @@ func startIn(t *testing.T, state string, args ...string) *daemon {
 	}
 }
 
-// stop ends the daemon as systemd would, and waits for its end.
+// kill ends the daemon as a crash would.
+func (d *daemon) kill() {
+	d.t.Helper()
+	d.ended = true
+	if err := d.cmd.Process.Kill(); err != nil {
+		d.t.Fatal(err)
+	}
+	<-d.exited
+}
+
+// stop ends the daemon as systemd would, and waits for its end. A daemon that
+// the test has ended already stays as it is.
 func (d *daemon) stop() {
 	d.t.Helper()
+	if d.ended {
+		return
+	}
+	d.ended = true
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.exited:
