@@ -97,9 +97,9 @@ func (c Config) Complete() (Config, error) {
 	return c, nil
 }
 
-// cgroupPath is the daemon's own cgroup: daemons with different state
+// CgroupPath is the daemon's own cgroup: daemons with different state
 // directories run side by side.
-func (c Config) cgroupPath() string {
+func (c Config) CgroupPath() string {
 	if c.StateDir == DefaultStateDir {
 		return "/" + cgroupName
 	}

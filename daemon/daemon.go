@@ -97,7 +97,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	backend, err := container.New(ctx, container.Config{
-		StateDir: d.cfg.StateDir, DataDir: d.cfg.DataDir, CgroupRoot: d.cfg.cgroupPath(),
+		StateDir: d.cfg.StateDir, DataDir: d.cfg.DataDir, CgroupRoot: d.cfg.CgroupPath(),
 		IDLockDir: idLockDir, Log: d.log.Named("sandbox"),
 	})
 	if err != nil {

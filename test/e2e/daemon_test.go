@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tcid/api/client"
+	daemonpkg "tcid/daemon"
 	"tcid/test/contract"
 	"tcid/test/leak"
 )
@@ -80,11 +81,11 @@ type daemon struct {
 // start runs a daemon until the test ends, and checks that it leaves nothing.
 func start(t *testing.T, args ...string) *daemon {
 	t.Helper()
-	leak.Check(t)
 	state, err := os.MkdirTemp("/run", "tcid-e2e-")
 	if err != nil {
 		t.Fatal(err)
 	}
+	leak.Check(t, marks(state)...)
 	if err := os.Chmod(state, 0o711); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +97,11 @@ func start(t *testing.T, args ...string) *daemon {
 	d := startIn(t, state, args...)
 	t.Cleanup(d.stop)
 	return d
+}
+
+// marks are what a daemon's things have in their names.
+func marks(state string) []string {
+	return []string{state, daemonpkg.Config{StateDir: state}.CgroupPath()}
 }
 
 // startIn runs a daemon with the given state directory and waits until it is

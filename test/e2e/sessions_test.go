@@ -132,7 +132,7 @@ func TestFiftySessionsAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	leak.Compare(t, host)
+	leak.Compare(t, host, marks(d.state)...)
 	d.settled(t, open)
 }
 

@@ -25,8 +25,7 @@ const (
 // Host is what was found at one moment. The values say where.
 type Host map[string]string
 
-// Snapshot looks at the whole host, but for processes that have nothing to do
-// with tcid: those count only with the namespaces that they live in.
+// Snapshot looks at the whole host.
 func Snapshot() (Host, error) {
 	h := Host{}
 	for _, look := range []func(Host) error{processes, cgroupDirs, mounts, directories} {
@@ -37,26 +36,44 @@ func Snapshot() (Host, error) {
 	return h, nil
 }
 
+// Of keeps what has one of the marks in its key or place: a daemon's state
+// directory and cgroup. Other daemons may come and go meanwhile.
+func (h Host) Of(marks ...string) Host {
+	own := Host{}
+	for key, where := range h {
+		for _, mark := range marks {
+			if strings.Contains(key, mark) || strings.Contains(where, mark) {
+				own[key] = where
+			}
+		}
+	}
+	return own
+}
+
 // Check takes a snapshot now and compares it with another one when the test
-// ends, after its other clean-ups. Call it first.
-func Check(t *testing.T) {
+// ends, after its other clean-ups. Call it first. With marks it looks at what
+// has one of them only.
+func Check(t *testing.T, marks ...string) {
 	t.Helper()
 	before, err := Snapshot()
 	if err != nil {
 		t.Fatalf("look at the host: %v", err)
 	}
-	t.Cleanup(func() { Compare(t, before) })
+	t.Cleanup(func() { Compare(t, before, marks...) })
 }
 
 // Compare reports what is there that was not there before. It waits a while
 // for the kernel to clean up.
-func Compare(t *testing.T, before Host) {
+func Compare(t *testing.T, before Host, marks ...string) {
 	t.Helper()
 	var more []string
 	for deadline := time.Now().Add(settle); ; time.Sleep(settlePoll) {
 		now, err := Snapshot()
 		if err != nil {
 			t.Fatalf("look at the host: %v", err)
+		}
+		if len(marks) > 0 {
+			now = now.Of(marks...)
 		}
 		if more = now.Minus(before); len(more) == 0 {
 			return
@@ -101,7 +118,7 @@ func processes(h Host) error {
 			continue // it has gone meanwhile
 		}
 		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-		text := strings.ReplaceAll(string(command), "\x00", " ")
+		text := strings.ReplaceAll(string(command), "\x00", " ") + "in " + strings.Join(strings.Fields(string(cgroup)), " ")
 		if ours.Match(cgroup) {
 			h["process "+e.Name()] = text
 		}

@@ -64,6 +64,7 @@ class Transport:
         self._timeout = timeout
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         self._unix: Optional[str] = None
         parts = urllib.parse.urlsplit(base_url)
         if parts.scheme == "unix":
@@ -98,8 +99,7 @@ class Transport:
         headers = {}
         data: Optional[bytes] = None
         if body is not None:
-            # Lone surrogates and NaN have no place in JSON; say so before sending.
-            data = json.dumps(body, allow_nan=False).encode("utf-8")
+            data = _encode(body)
             headers["Content-Type"] = "application/json"
         answer, _ = self.request(method, path, data, headers=headers, query=query, wait=wait)
         if not answer.strip():
@@ -141,6 +141,9 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise ConnectionFailed(f"the connection to the daemon broke in its answer: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
         if response.will_close:
             connection.close()
         else:
@@ -175,6 +178,9 @@ class Transport:
                 connection.sock.settimeout(max(self._timeout, wait or 0.0))
                 return connection.getresponse(), connection
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
+                early = None if sent else self._early_answer(connection)
+                if early is not None:
+                    return early, connection
                 connection.close()
                 replayable = body is None or isinstance(body, bytes)
                 # Closed without a byte of answer: an idle connection that the
@@ -191,6 +197,24 @@ class Transport:
             except http.client.HTTPException as error:
                 connection.close()
                 raise ConnectionFailed(f"the daemon's answer is not HTTP: {error!r}") from error
+            except BaseException:
+                # Ctrl-C keeps the connection alive in its traceback, and the
+                # daemon would go on with what nobody waits for.
+                connection.close()
+                raise
+
+    def _early_answer(self, connection: http.client.HTTPConnection) -> Optional[http.client.HTTPResponse]:
+        """The answer of a daemon that refused a request before it had all of
+        it, such as a file for a session that has ended."""
+        if connection.sock is None:
+            return None
+        try:
+            connection.sock.settimeout(self._timeout)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return None
+        response.will_close = True  # the rest of the request was not sent
+        return response
 
     def _unreachable(self, error: OSError) -> str:
         if isinstance(error, PermissionError):
@@ -199,6 +223,12 @@ class Transport:
 
     def _take(self) -> tuple[http.client.HTTPConnection, bool]:
         with self._lock:
+            if self._owner != os.getpid():
+                # After a fork the connections are the parent's: two processes
+                # would read each other's answers.
+                self._owner, inherited, self._idle = os.getpid(), self._idle, []
+                for connection in inherited:
+                    connection.close()
             while self._idle:
                 connection = self._idle.pop()
                 if _usable(connection):
@@ -216,6 +246,15 @@ class Transport:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. What JSON can't carry is refused here: the daemon would
+    read a lone surrogate as another character."""
+    try:
+        return json.dumps(body, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"text with a lone surrogate can't be sent: {error.object[error.start]!r}") from None
 
 
 def _usable(connection: http.client.HTTPConnection) -> bool:

@@ -41,6 +41,8 @@ def mapping(name: str, value: Any) -> dict[str, str]:
 def inline_files(files: FileInput) -> list[dict[str, str]]:
     """Files for a JSON body."""
     if not isinstance(files, Mapping):
+        if isinstance(files, (str, bytes)):
+            raise TypeError("files must be a dict of name to content, or a list of dicts")
         return [dict(f) for f in files]
     listed = []
     for name, content in files.items():

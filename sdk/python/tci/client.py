@@ -6,7 +6,7 @@ import os
 from typing import Any, Mapping, Optional, Sequence
 
 from ._transport import DEFAULT_TIMEOUT, Transport, default_base_url
-from ._wire import FileInput
+from ._wire import FileInput, number
 from .executions import Executions, Stdin, TestInput
 from .files import Files
 from .models import Execution
@@ -35,6 +35,8 @@ class TCIClient:
         base_url: Optional[str] = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
+        if number("timeout", timeout) == 0:
+            raise ValueError("timeout must be above 0")
         if api_key is None:
             api_key = os.environ.get("TCI_API_KEY")
         self._transport = Transport(base_url or default_base_url(), api_key, timeout)

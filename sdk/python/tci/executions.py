@@ -116,10 +116,12 @@ def exec_spec(
     if tests is not None:
         if isinstance(tests, (str, bytes, Mapping)):
             raise TypeError("tests must be a list of dicts with a condition each")
-        spec["tests"] = [dict(t) for t in tests]
+        spec["tests"] = [_test(t) for t in tests]
     if timeout is not None:
         spec["timeout"] = number("timeout", timeout)
     if stdin is not None:
+        if not isinstance(stdin, (str, bytes)):
+            raise TypeError(f"stdin must be str or bytes, not {type(stdin).__name__}")
         # The wire carries text; bytes must be UTF-8.
         spec["stdin"] = stdin.decode("utf-8") if isinstance(stdin, bytes) else stdin
     if env is not None:
@@ -131,5 +133,13 @@ def exec_spec(
     if grading is not None:
         spec["grading"] = {"mode": text("grading", grading)}
     if max_output_bytes is not None:
-        spec["max_output_bytes"] = int(max_output_bytes)
+        if isinstance(max_output_bytes, bool) or not isinstance(max_output_bytes, int):
+            raise TypeError(f"max_output_bytes must be an int, not {type(max_output_bytes).__name__}")
+        spec["max_output_bytes"] = max_output_bytes
     return spec
+
+
+def _test(test: TestInput) -> dict[str, Any]:
+    if not isinstance(test, Mapping):
+        raise TypeError(f"each test must be a dict with a condition, not {type(test).__name__}")
+    return dict(test)

@@ -48,10 +48,13 @@ class Files:
             body = content.encode("utf-8")
         elif isinstance(content, (bytes, bytearray, memoryview)):
             body = bytes(content)
-        elif hasattr(content, "read"):
+        elif hasattr(content, "read") and not isinstance(content, io.TextIOBase):
+            # http.client would send text as Latin-1.
             body = content
         else:
-            raise TypeError(f"content must be bytes, str or a binary file, not {type(content).__name__}")
+            raise TypeError(
+                f"content must be bytes, str or a file opened for bytes, not {type(content).__name__}"
+            )
         headers = {"Content-Type": "application/octet-stream"}
         if not overwrite:
             headers["If-None-Match"] = "*"
@@ -93,6 +96,9 @@ class Files:
         # A leading slash is kept, in a form that survives: the daemon knows
         # absolute paths below the workspace.
         root = "%2F" if text("remote_path", remote_path).startswith("/") else ""
-        segments = remote_path.lstrip("/").split("/")
+        # Slashes that stand together are one, as in a file system.
+        segments = [s for s in remote_path.split("/") if s]
+        if segments and remote_path.endswith("/"):
+            segments.append("")
         session = segment(text("session_id", session_id))
         return f"/v1/sessions/{session}/files/{root}" + "/".join(segment(s) for s in segments)

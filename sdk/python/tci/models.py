@@ -45,6 +45,7 @@ class TestResult:
     score: float = 0.0
     integrity: str = ""
     duration_ms: float = 0.0
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Execution:
         tests, reward: the verdicts and the reward; ``None`` without tests, and
             when the infrastructure failed.
         state_lost: the variables of earlier executions are gone.
+        index: 1 for the session's first execution.
+        truncated: the bytes that were cut out, ``stdout_bytes`` and ``stderr_bytes``.
         raw: the daemon's whole answer.
     """
 
@@ -98,6 +101,8 @@ class Execution:
     max_points: float = 0.0
     passed: int = 0
     total: int = 0
+    index: int = 0
+    truncated: Mapping[str, int] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -128,6 +133,8 @@ class Execution:
             max_points=wire["max_points"],
             passed=wire["passed"],
             total=wire["total"],
+            index=wire["index"],
+            truncated=dict(wire["truncated"]),
             raw=wire,
         )
 

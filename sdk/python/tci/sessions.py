@@ -23,8 +23,9 @@ class Session:
     It is a context manager that closes the session at its end. Attributes:
 
         id, language, state, created_at, expires_at, last_execute_at,
-        execute_count, metadata, resources, network, isolation, image: as the
-        daemon told them last; :meth:`refresh` asks again.
+        execute_count, metadata, resources, network, isolation, image,
+        image_digest, idle_timeout, kernel_restarts, reason: as the daemon told
+        them last; :meth:`refresh` asks again.
         files: ``upload``, ``download``, ``list`` and ``delete`` of this session.
     """
 
@@ -50,6 +51,10 @@ class Session:
         self.network: dict[str, Any] = wire["network"]
         self.isolation: dict[str, Any] = wire["isolation"]
         self.image: str = wire["image"]
+        self.image_digest: str = wire["image_digest"]
+        self.idle_timeout: float = wire["idle_timeout"]
+        self.kernel_restarts: int = wire["kernel_restarts"]
+        self.reason: Optional[str] = wire.get("reason")
         return self
 
     def run(

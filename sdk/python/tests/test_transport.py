@@ -85,6 +85,11 @@ def answer(connection: socket.socket, body: object, status: int = 200, headers: 
     connection.sendall((head + headers + "\r\n").encode() + data)
 
 
+def version(url: str, timeout: float = 5.0) -> object:
+    with TCIClient(base_url=url, timeout=timeout) as client:
+        return client.version()
+
+
 class Requests(unittest.TestCase):
     def test_paths_are_encoded(self) -> None:
         seen = []
@@ -163,7 +168,7 @@ class Requests(unittest.TestCase):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
         with server(handle) as url:
-            self.assertEqual(TCIClient(base_url=url).version(), {"version": "x"})
+            self.assertEqual(version(url), {"version": "x"})
 
 
 class BrokenConnections(unittest.TestCase):
@@ -200,12 +205,12 @@ class BrokenConnections(unittest.TestCase):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
         with server(handle) as url, self.assertRaises(tci.ConnectionFailed):
-            TCIClient(base_url=url).version()
+            version(url)
 
     def test_no_daemon(self) -> None:
         for url in ["unix:///nonexistent/tcid.sock", "http://127.0.0.1:1"]:
             with self.assertRaises(ConnectionError) as raised:
-                TCIClient(base_url=url).version()
+                version(url)
             self.assertIn("tcid serve", str(raised.exception))
 
     def test_a_slow_daemon(self) -> None:
@@ -214,7 +219,7 @@ class BrokenConnections(unittest.TestCase):
             connection.recv(1)  # until the client gives up
 
         with server(handle) as url, self.assertRaises(tci.ConnectionFailed):
-            TCIClient(base_url=url, timeout=0.2).version()
+            version(url, 0.2)
 
 
 class Errors(unittest.TestCase):
@@ -265,7 +270,7 @@ class Errors(unittest.TestCase):
             connection.sendall(b"HTTP/1.1 502 Bad\r\nContent-Length: 4\r\n\r\n<p/>")
 
         with server(handle) as url, self.assertRaises(tci.InfraError) as raised:
-            TCIClient(base_url=url).version()
+            version(url)
         self.assertEqual(raised.exception.status, 502)
 
 
