@@ -97,12 +97,18 @@ func (c Config) Complete() (Config, error) {
 	return c, nil
 }
 
-// CgroupPath is the daemon's own cgroup: daemons with different state
-// directories run side by side.
-func (c Config) CgroupPath() string {
+// CgroupPath is the daemon's own cgroup where no systemd manages them.
+func (c Config) CgroupPath() string { return "/" + c.instance() }
+
+// scopeUnit is the systemd scope that the sessions live in.
+func (c Config) scopeUnit() string { return c.instance() + "-sessions.scope" }
+
+// instance tells daemons apart that run side by side, which have different
+// state directories.
+func (c Config) instance() string {
 	if c.StateDir == DefaultStateDir {
-		return "/" + cgroupName
+		return cgroupName
 	}
 	sum := sha256.Sum256([]byte(c.StateDir))
-	return "/" + cgroupName + "-" + hex.EncodeToString(sum[:6])
+	return cgroupName + "-" + hex.EncodeToString(sum[:6])
 }

@@ -22,6 +22,7 @@ import (
 	"tcid/internal/version"
 	"tcid/rootfs"
 	"tcid/sandbox/container"
+	"tcid/systemd"
 )
 
 const (
@@ -96,10 +97,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	backend, err := container.New(ctx, container.Config{
-		StateDir: d.cfg.StateDir, DataDir: d.cfg.DataDir, CgroupRoot: d.cfg.CgroupPath(),
-		IDLockDir: idLockDir, Log: d.log.Named("sandbox"),
-	})
+	backend, err := container.New(ctx, d.sandboxConfig())
 	if err != nil {
 		return fmt.Errorf("prepare the host for sandboxes: %w", err)
 	}
@@ -107,6 +105,23 @@ func (d *Daemon) start(ctx context.Context) error {
 	d.sessions = session.NewManager(session.DefaultConfig(), backend, images{store}, d.log.Named("session"))
 	d.onStop("end all sessions", d.sessions.Shutdown)
 	return d.listen(images{store})
+}
+
+// sandboxConfig chooses the sessions' place among the cgroups: a scope of
+// systemd's, where that manages cgroup v2, else a directory of our own.
+func (d *Daemon) sandboxConfig() container.Config {
+	c := container.Config{
+		StateDir: d.cfg.StateDir, DataDir: d.cfg.DataDir, CgroupRoot: d.cfg.CgroupPath(),
+		IDLockDir: idLockDir, Log: d.log.Named("sandbox"),
+	}
+	if systemd.Running() && container.CgroupMode() == "v2" {
+		unit := d.cfg.scopeUnit()
+		c.CgroupRoot = systemd.ScopePath(unit)
+		c.Scope = func(ctx context.Context, pid int) error {
+			return systemd.StartScope(ctx, unit, "Sessions of the tcid daemon", pid)
+		}
+	}
+	return c
 }
 
 func (d *Daemon) makeDirs() error {

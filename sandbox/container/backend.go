@@ -36,6 +36,9 @@ type Config struct {
 	DataDir  string // images lie below it
 	// CgroupRoot is this daemon's own cgroup, from the root of the hierarchies.
 	CgroupRoot string
+	// Scope, when set, has somebody else make CgroupRoot around a process that
+	// stays in it: systemd, which owns the hierarchy of cgroup v2.
+	Scope func(ctx context.Context, pid int) error
 	// IDLockDir is shared by all daemons of the host.
 	IDLockDir string
 	Log       *zap.Logger
@@ -52,6 +55,7 @@ type Backend struct {
 	holders *group
 	support string // the support layer
 	program string // tcid-init on the host
+	keeper  *keeper
 	starts  chan struct{}
 }
 
@@ -98,10 +102,16 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 		return nil, err
 	}
 	b.program = filepath.Join(b.support, initPath)
+	if cfg.Scope != nil {
+		if b.keeper, err = startKeeper(ctx, b.program, b.tree.keeperPath(), cfg.Scope); err != nil {
+			return nil, err
+		}
+		undo.add("end the keeper", func() error { b.keeper.stop(); return nil })
+	}
+	undo.add("remove the cgroups", b.removeGroups)
 	if err := b.makeGroups(); err != nil {
 		return nil, err
 	}
-	undo.add("remove the cgroups", b.removeGroups)
 	if b.mounter, err = newMounter(cfg.DataDir); err != nil {
 		return nil, err
 	}
@@ -112,6 +122,9 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 // been destroyed.
 func (b *Backend) Close() error {
 	b.mounter.close()
+	if b.keeper != nil {
+		b.keeper.stop()
+	}
 	err := b.removeGroups()
 	for _, name := range []string{containersDir, mountsDir, socketsDir} {
 		// Not RemoveAll: what is still in there is somebody's, or a bug to see.
@@ -131,13 +144,13 @@ func (b *Backend) Isolation() sandbox.Isolation {
 		Start:      "fresh",
 		Namespaces: []string{"mnt", "pid", "net", "ipc", "uts", "cgroup", "user"},
 		Seccomp:    true,
-		Cgroup:     cgroupMode(),
+		Cgroup:     CgroupMode(),
 		Limits:     limits,
 	}
 }
 
-// makeGroups makes the cgroups that all sandboxes live below. Their root is
-// bounded, so that the sandboxes together can't starve the host.
+// makeGroups makes the cgroups that holders and sandboxes live in. Sandboxes are
+// bounded together, so that they can't starve the host.
 func (b *Backend) makeGroups() (err error) {
 	limits := &cgroups.Resources{}
 	if total, err := hostMemory(); err == nil {
@@ -147,26 +160,28 @@ func (b *Backend) makeGroups() (err error) {
 		half := most / pidsShare
 		limits.PidsLimit = &half
 	}
-	if b.root, err = newGroup(b.tree.root, limits); err != nil {
-		return err
-	}
-	if err := b.root.create(-1); err != nil {
-		return fmt.Errorf("%w (is %s writable, and are the memory, cpu and pids controllers on?)", err, "/sys/fs/cgroup")
-	}
-	sandboxes, err := newGroup(b.tree.sandboxPath(""), &cgroups.Resources{})
-	if err != nil {
-		return err
-	}
-	if err := sandboxes.create(-1); err != nil {
+	if b.root, err = newGroup(b.tree.root, &cgroups.Resources{}); err != nil {
 		return err
 	}
 	if b.holders, err = newGroup(b.tree.holdersPath(), &cgroups.Resources{}); err != nil {
 		return err
 	}
-	return b.holders.create(-1)
+	sandboxes, err := newGroup(b.tree.sandboxPath(""), limits)
+	if err != nil {
+		return err
+	}
+	for _, g := range []*group{b.root, b.holders, sandboxes} {
+		if err := g.create(-1); err != nil {
+			return fmt.Errorf("%w (is /sys/fs/cgroup writable, and are the memory, cpu and pids controllers on?)", err)
+		}
+	}
+	return nil
 }
 
 func (b *Backend) removeGroups() error {
+	if b.root == nil {
+		return nil
+	}
 	for _, dir := range b.root.GetPaths() {
 		if err := cgroups.RemovePath(dir); err != nil {
 			return fmt.Errorf("remove the cgroup %s: %w", dir, err)

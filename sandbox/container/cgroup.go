@@ -25,11 +25,12 @@ const (
 	killPoll       = 2 * time.Millisecond
 	holdersGroup   = "holders"
 	sandboxesGroup = "sandboxes"
+	keeperGroup    = "keeper"
 )
 
-// cgroupMode tells which kind of hierarchy limits sessions: "v1", "hybrid" (v1
+// CgroupMode tells which kind of hierarchy limits sessions: "v1", "hybrid" (v1
 // controllers beside an empty v2 tree) or "v2".
-func cgroupMode() string {
+func CgroupMode() string {
 	switch {
 	case cgroups.IsCgroup2UnifiedMode():
 		return "v2"
@@ -284,3 +285,4 @@ type tree struct{ root string }
 
 func (t tree) sandboxPath(id string) string { return path.Join(t.root, sandboxesGroup, id) }
 func (t tree) holdersPath() string          { return path.Join(t.root, holdersGroup) }
+func (t tree) keeperPath() string           { return path.Join(t.root, keeperGroup) }

@@ -39,7 +39,7 @@ func startHolder(ctx context.Context, program string, base uint32, place func(pi
 	ctx, cancel := context.WithTimeout(ctx, holderTimeout)
 	defer cancel()
 	// Not CommandContext: the process outlives this call.
-	cmd := exec.Command(program, "hold", strconv.FormatUint(uint64(base), 10)) //nolint:noctx // outlives the call
+	cmd := exec.Command(program, "hold", strconv.FormatUint(uint64(base), 10))
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	in, err := cmd.StdinPipe()

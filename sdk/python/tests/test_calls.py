@@ -7,9 +7,8 @@ import io
 import unittest
 from typing import Any, Callable, Mapping, Optional
 
-from fake_daemon import EXECUTION, SESSION, Answer, DaemonTest, Request, refusal
-
 import tci
+from fake_daemon import EXECUTION, SESSION, Answer, DaemonTest, Request, refusal
 from tci.models import TEXT_LIMIT
 
 

@@ -12,9 +12,8 @@ import unittest
 from unittest import mock
 
 import fake_daemon
-from fake_daemon import EXECUTION, SESSION, Answer, DaemonTest, Request, refusal
-
 import tci
+from fake_daemon import EXECUTION, SESSION, Answer, DaemonTest, Request, refusal
 from tci import _transport
 
 
