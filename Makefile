@@ -29,6 +29,10 @@ test: build
 test-fresh:
 	test/fresh/run
 
+# The daemon under systemd and cgroup v2, in a virtual machine.
+test-vm: build
+	test/vm/run
+
 lint: deps $(INIT)
 	scripts/lint
 
@@ -39,4 +43,4 @@ clean:
 	rm -rf bin
 	$(MAKE) -C sandbox/container/init clean
 
-.PHONY: build run test test-fresh lint deps clean
+.PHONY: build run test test-fresh test-vm lint deps clean

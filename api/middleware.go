@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"strings"
 
 	"go.uber.org/zap"
 )
@@ -45,10 +47,13 @@ func (s *Server) outer(next http.Handler) http.Handler {
 // others, in the place of ServeMux's plain text.
 func (s *Server) unrouted(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, pattern := mux.Handler(r)
-		if pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
+		// ServeMux redirects paths with "//" or "/../" in them, and a client that
+		// follows may turn a POST into a GET.
+		if clean := path.Clean(r.URL.EscapedPath()); clean == strings.TrimSuffix(r.URL.EscapedPath(), "/") || clean == "/" {
+			if _, pattern := mux.Handler(r); pattern != "" {
+				mux.ServeHTTP(w, r)
+				return
+			}
 		}
 		// ServeMux knows whether the path or only the method is wrong.
 		probe := &statusProbe{header: http.Header{}}
@@ -60,7 +65,7 @@ func (s *Server) unrouted(mux *http.ServeMux) http.Handler {
 				message: fmt.Sprintf("%s is not possible here; allowed: %s", r.Method, probe.header.Get("Allow"))})
 		case probe.status >= 300 && probe.status < 400:
 			s.fail(w, r, &httpError{status: http.StatusNotFound, kind: typeNotFound, code: "not_found",
-				message: "the path is not in its shortest form; use " + probe.header.Get("Location")})
+				message: "the path is not in its shortest form: \"//\" and dots must be percent-encoded"})
 		default:
 			s.fail(w, r, &httpError{status: http.StatusNotFound, kind: typeNotFound, code: "not_found",
 				message: "there is no such route; see the API description for those that exist"})

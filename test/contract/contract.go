@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	gopath "path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -120,7 +121,8 @@ func (v *Validator) input(r *http.Request) *openapi3filter.RequestValidationInpu
 	probe := r.Clone(r.Context())
 	probe.Host, probe.RequestURI = "", ""
 	_, pattern := v.mux.Handler(probe)
-	if pattern == "" {
+	// A path that is not in its shortest form gets a redirect's pattern.
+	if pattern == "" || strings.TrimSuffix(gopath.Clean(r.URL.EscapedPath()), "/") != strings.TrimSuffix(r.URL.EscapedPath(), "/") {
 		return nil
 	}
 	path := strings.Replace(pattern, "{path...}", "{path}", 1)

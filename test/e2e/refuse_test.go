@@ -88,6 +88,8 @@ func TestMistakesInRequests(t *testing.T) {
 		{"close an unknown session", "DELETE", "/v1/sessions/ses_nope", "", "", 404, "session_not_found", ""},
 		{"unknown execution", "GET", "/v1/executions/exe_nope", "", "", 404, "execution_not_found", ""},
 		{"unknown image", "POST", "/v1/sessions", js, `{"image":"nope"}`, 404, "image_not_found", "image"},
+		{"path not in its shortest form", "GET", "/v1//sessions", "", "", 404, "not_found", ""},
+		{"dots in a path", "POST", "/v1/x/../sessions", js, `{}`, 404, "not_found", ""},
 		{"unknown route", "GET", "/v2/sessions", "", "", 404, "not_found", ""},
 		{"wrong method", "PUT", "/v1/sessions", js, `{}`, 405, "method_not_allowed", ""},
 		{"no JSON", "POST", in + "/executions", js, `{"code":`, 400, "invalid_json", ""},

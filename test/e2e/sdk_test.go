@@ -28,6 +28,9 @@ func TestPythonSDK(t *testing.T) {
 	if out := python("tests/live.py"); !strings.Contains(out, "\nOK") {
 		t.Errorf("the SDK's tests end with:\n%s", out)
 	}
+	if out := python("tests/conformance.py"); !strings.Contains(out, " passed, 0 failed") {
+		t.Errorf("the conformance cases end with:\n%s", out)
+	}
 	want := "\n2\ndata.csv b'col1,col2\\n1,2\\n3,4'\n"
 	if out := python("examples/quickstart.py"); out != want {
 		t.Errorf("the example prints %q, want %q", out, want)
