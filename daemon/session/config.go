@@ -75,6 +75,7 @@ const (
 	maxDisplays       = 1000
 	maxDisplaysBytes  = 64 << 20 // of one execution's display items together
 	maxErrorItems     = 16
+	maxDeaths         = 5 // of idle kernels in a row, then the session has failed
 	closedRemembered  = 4096
 	kernelDialTimeout = 20 * time.Second
 	kernelDrain       = 200 * time.Millisecond // for what a dead kernel still had to say

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"tcid/sandbox"
+	"tcid/sandbox/workspace"
 )
 
 // Images finds the root file systems of sessions.
@@ -146,6 +147,12 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	for _, f := range spec.Files {
 		if err := s.putFile(f); err != nil {
 			return nil, err
+		}
+	}
+	if spec.Cwd != "" {
+		info, err := s.sandbox.Workspace().Stat(spec.Cwd)
+		if err != nil || info.Type != workspace.TypeDirectory {
+			return nil, invalid("cwd", "cwd %s is no directory of the workspace; files can make it one", quote(spec.Cwd))
 		}
 	}
 	if err := s.startKernel(ctx); err != nil {

@@ -37,6 +37,7 @@ type Session struct {
 	sandbox      sandbox.Sandbox
 	releaseImage func()
 	kernel       *liveKernel // used by the worker only
+	deaths       int         // of idle kernels since the last execution; likewise
 
 	wake     chan struct{}   // something was queued
 	restarts chan chan error // requests for a new kernel

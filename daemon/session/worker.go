@@ -96,6 +96,7 @@ func (s *Session) execute(e *Execution) {
 		s.mu.Unlock()
 		s.manager.releaseSlot(s.principal)
 	})
+	s.deaths = 0
 	if s.kernel.dead() {
 		s.kernelDied()
 	}
@@ -114,6 +115,10 @@ func (s *Session) kernelDied() {
 	s.mu.Lock()
 	s.stateLost = true
 	s.mu.Unlock()
+	if s.deaths++; s.deaths > maxDeaths {
+		s.fail("its kernel keeps ending by itself")
+		return
+	}
 	if err := s.replaceKernel(); err != nil {
 		s.log.Warn("a session lost its kernel for good", zap.Error(err))
 	}

@@ -2,11 +2,16 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
-
-	"github.com/opencontainers/cgroups"
+	"path/filepath"
+	"strconv"
 )
+
+// unifiedMount is where cgroup v2 is mounted when it is all there is.
+const unifiedMount = "/sys/fs/cgroup"
 
 // keeper is a process that only exists: it keeps systemd from removing the
 // sessions' scope while no session runs. It sits in a leaf of its own, since on
@@ -33,15 +38,22 @@ func startKeeper(ctx context.Context, program, groupPath string, scope func(cont
 		k.stop()
 		return nil, fmt.Errorf("make the sessions' scope: %w", err)
 	}
-	g, err := newGroup(groupPath, &cgroups.Resources{})
-	if err == nil {
-		err = g.Apply(cmd.Process.Pid)
-	}
-	if err != nil {
+	if err := moveToLeaf(cmd.Process.Pid, groupPath); err != nil {
 		k.stop()
 		return nil, fmt.Errorf("move the keeper into its leaf: %w", err)
 	}
 	return k, nil
+}
+
+// moveToLeaf makes a cgroup and moves a process there from its parent. The
+// cgroups library can't: it finds a parent with a process in it, and makes a
+// threaded cgroup, which memory can't be limited in.
+func moveToLeaf(pid int, groupPath string) error {
+	dir := filepath.Join(unifiedMount, groupPath)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
 }
 
 func (k *keeper) stop() {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tcid/sandbox"
+	"tcid/sandbox/workspace"
 )
 
 const (
@@ -109,7 +110,7 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 	// -X utf8: text is UTF-8 whatever the locale says. -s: no user site.
 	args = append(args, "--", x.spec.Image.Python, "-X", "utf8", "-s", kernelPath, "--listen-fd", strconv.Itoa(kernelListenFD))
 	proc := &libcontainer.Process{
-		Args: args, Env: x.environment(), Cwd: workspaceDir,
+		Args: args, Env: x.environment(), Cwd: x.cwd(),
 		UID: kernelUID, GID: kernelUID,
 		// Files, not writers: Wait would hang on a writer's copying goroutine
 		// until the last process that inherited it has gone.
@@ -201,6 +202,19 @@ func (p *process) Exit() sandbox.Exit {
 
 // StartupNote is what the kernel said before it took its output over.
 func (p *process) StartupNote() string { return p.note.text() }
+
+// cwd is the directory that a kernel starts in: the one that was asked for, as
+// long as it is there.
+func (x *box) cwd() string {
+	if x.spec.Cwd == "" {
+		return workspaceDir
+	}
+	info, err := x.workspace.Stat(x.spec.Cwd)
+	if err != nil || info.Type != workspace.TypeDirectory {
+		return workspaceDir
+	}
+	return filepath.Join(workspaceDir, info.Path)
+}
 
 // environment is built from nothing: the daemon's own never reaches a session.
 func (x *box) environment() []string {

@@ -112,6 +112,7 @@ func TestMistakesInRequests(t *testing.T) {
 		{"ruby", "POST", "/v1/sessions", js, `{"language":"ruby"}`, 400, "unsupported_language", "language"},
 		{"fork", "POST", "/v1/sessions", js, `{"isolation":"fork"}`, 400, "unsupported", "isolation"},
 		{"network", "POST", "/v1/sessions", js, `{"network":{"mode":"full"}}`, 400, "unsupported", "network.mode"},
+		{"cwd that isn't there", "POST", "/v1/sessions", js, `{"cwd":"nope"}`, 400, "invalid_value", "cwd"},
 		{"no memory", "POST", "/v1/sessions", js, `{"resources":{"memory_mb":1}}`, 400, "invalid_value", "resources.memory_mb"},
 		{"all the CPUs", "POST", "/v1/sessions", js, `{"resources":{"cpus":4096}}`, 400, "invalid_value", "resources.cpus"},
 		{"negative ttl", "POST", "/v1/sessions", js, `{"ttl":-5}`, 400, "invalid_value", "ttl"},

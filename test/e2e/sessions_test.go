@@ -154,6 +154,16 @@ func TestStateFilesAndResult(t *testing.T) {
 		!strings.Contains(strings.Join(e.Error.Traceback, "\n"), "<cell") || strings.Contains(strings.Join(e.Error.Traceback, "\n"), "/usr/lib/tcid") {
 		t.Errorf("error = %+v", e.Error)
 	}
+	below := d.create(t, v1.SessionSpec{Cwd: "a/b", Files: []v1.InlineFile{{Name: "a/b/f", Encoding: "string", Content: "x"}}})
+	if e := d.run(t, below.ID, "import os; [os.getcwd(), open('f').read()]"); string(e.Result) != `["/workspace/a/b","x"]` {
+		t.Errorf("in a directory of its own: %s", e.Result)
+	}
+	if e := d.exec(t, below.ID, v1.ExecSpec{Code: "os.getcwd(), os.environ['K']", Cwd: "/workspace", Env: map[string]string{"K": "v"}}, v1.StatusOK); *e.ResultRepr != "('/workspace', 'v')" {
+		t.Errorf("an execution elsewhere: %s", *e.ResultRepr)
+	}
+	if e := d.run(t, below.ID, "os.getcwd(), 'K' in os.environ"); *e.ResultRepr != "('/workspace/a/b', False)" {
+		t.Errorf("afterwards: %s", *e.ResultRepr)
+	}
 	in := "first\nsecond\n"
 	if e := d.exec(t, s.ID, v1.ExecSpec{Code: "print(input(), input())", Stdin: &in}, v1.StatusOK); e.Stdout != "first second\n" {
 		t.Errorf("stdin gives %q", e.Stdout)
