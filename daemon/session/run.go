@@ -78,10 +78,13 @@ func (r *run) code(before sandbox.Usage) string {
 	s, e := r.session, r.execution
 	spec := kernel.ExecuteRequest{Code: e.spec.Code, Stdin: e.spec.Stdin, Env: e.spec.Env, Cwd: e.spec.Cwd}
 	var outcome kernel.Outcome
-	err := r.limited(e.spec.Timeout, func() (err error) {
+	timedOut, err := r.limited(e.spec.Timeout, func() (err error) {
 		outcome, err = s.kernel.conn.Execute(context.Background(), spec, e.collect)
 		return err
 	})
+	if timedOut {
+		e.endEarly(statusTimeout, false)
+	}
 	stopStatus, _ := e.stopping()
 	switch {
 	case err == nil && stopStatus == "":
@@ -111,7 +114,7 @@ func (r *run) statusOf(o kernel.Outcome) string {
 // limited calls f, which talks to the kernel, and climbs the ladder when time
 // is over or somebody stops the execution: SIGINT, repeated, then SIGKILL,
 // which makes f return.
-func (r *run) limited(timeout time.Duration, f func() error) error {
+func (r *run) limited(timeout time.Duration, f func() error) (timedOut bool, err error) {
 	s, e := r.session, r.execution
 	result := make(chan error, 1)
 	go func() { result <- f() }()
@@ -119,9 +122,9 @@ func (r *run) limited(timeout time.Duration, f func() error) error {
 	defer deadline.Stop()
 	select {
 	case err := <-result:
-		return err
+		return false, err
 	case <-deadline.C:
-		e.endEarly(statusTimeout, false)
+		timedOut = true
 	case <-e.stop:
 	}
 	grace := time.NewTimer(s.manager.cfg.InterruptGrace)
@@ -138,7 +141,7 @@ func (r *run) limited(timeout time.Duration, f func() error) error {
 		}
 		select {
 		case err := <-result:
-			return err
+			return timedOut, err
 		case <-again.C:
 			continue
 		case <-s.closing:
@@ -147,7 +150,7 @@ func (r *run) limited(timeout time.Duration, f func() error) error {
 		break
 	}
 	s.kernel.kill()
-	return <-result
+	return timedOut, <-result
 }
 
 // kernelEnded finds out why the connection to the kernel broke, ends what is
@@ -231,17 +234,19 @@ func (r *run) judgeOne(t grade.Test, stdout, stderr string) grade.Verdict {
 	start := time.Now()
 	before, _ := s.sandbox.Usage()
 	var answer kernel.Verdict
-	timedOut, err := r.limitedTest(t.Timeout, func() (err error) {
+	timedOut, err := r.limited(t.Timeout, func() (err error) {
 		answer, err = s.kernel.conn.Condition(context.Background(), t.Condition, stdout, stderr)
 		return err
 	})
 	v.Duration = time.Since(start)
+	if err != nil {
+		s.kernel.kill()
+		e.noteStateLost()
+	}
 	switch {
 	case timedOut:
 		v.Status, v.Message = grade.Timeout, fmt.Sprintf("the condition took longer than %g seconds", t.Timeout.Seconds())
 	case err != nil:
-		s.kernel.kill()
-		e.noteStateLost()
 		v.Status, v.Message = grade.RuntimeError, "the Python process ended ("+exitText(s.kernel.process.Exit())+")"
 		if after, usageErr := s.sandbox.Usage(); usageErr == nil && after.OOMKills > before.OOMKills {
 			v.Status, v.Message = grade.MemoryLimit, "the memory limit ended the Python process"
@@ -252,32 +257,6 @@ func (r *run) judgeOne(t grade.Test, stdout, stderr string) grade.Verdict {
 		v.Status, v.Message = answer.Status, answer.Message
 	}
 	return v
-}
-
-// limitedTest is limited for one test, whose time-out is not the execution's.
-func (r *run) limitedTest(timeout time.Duration, f func() error) (timedOut bool, err error) {
-	s, e := r.session, r.execution
-	result := make(chan error, 1)
-	go func() { result <- f() }()
-	deadline := time.NewTimer(timeout)
-	defer deadline.Stop()
-	select {
-	case err := <-result:
-		return false, err
-	case <-deadline.C:
-		timedOut = true
-	case <-e.stop:
-	}
-	_ = s.kernel.process.Interrupt()
-	select {
-	case err := <-result:
-		return timedOut, err
-	case <-time.After(s.manager.cfg.InterruptGrace):
-	case <-s.closing:
-	}
-	e.noteStateLost()
-	s.kernel.kill()
-	return timedOut, <-result
 }
 
 // judgeUnrun gives each test the verdict of an execution that did not end ok.

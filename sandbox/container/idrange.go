@@ -41,9 +41,6 @@ type idRanges struct {
 type span struct{ first, last uint64 }
 
 func newIDRanges(dir, owner string) (*idRanges, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of id locks: %w", err)
-	}
 	r := &idRanges{dir: dir, owner: owner}
 	for _, file := range []struct {
 		path  string
@@ -86,9 +83,10 @@ func (r *idRanges) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.locks {
-		_ = f.Truncate(0)
+		_ = os.Remove(f.Name()) // still locked: see lockRange
 		_ = f.Close()
 	}
+	_ = os.Remove(r.dir) // fails, rightly, while other daemons have locks there
 	r.locks, r.free = nil, nil
 }
 
@@ -99,16 +97,12 @@ func (r *idRanges) lockNext() error {
 		if r.holds(path) {
 			continue
 		}
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		f, err := r.lockRange(path)
 		if err != nil {
-			return fmt.Errorf("open an id lock: %w", err)
+			return err
 		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			_ = f.Close()
-			if errors.Is(err, unix.EWOULDBLOCK) {
-				continue
-			}
-			return fmt.Errorf("lock an id range: %w", err)
+		if f == nil {
+			continue // another daemon's
 		}
 		if !r.claim(f) {
 			_ = f.Close()
@@ -127,6 +121,37 @@ func (r *idRanges) lockNext() error {
 		}
 	}
 	return fmt.Errorf("%w: no block of %d host ids between %d and %d is free", sandbox.ErrExhausted, blockSize, firstID, lastID)
+}
+
+// lockRange opens and locks the file of a range; nil when somebody else has the
+// lock. Daemons remove their files when they stop, so the file that was locked
+// must still be the one that the path leads to.
+func (r *idRanges) lockRange(path string) (*os.File, error) {
+	for {
+		if err := os.MkdirAll(r.dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the directory of id locks: %w", err)
+		}
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the directory was just removed
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open an id lock: %w", err)
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			_ = f.Close()
+			if errors.Is(err, unix.EWOULDBLOCK) {
+				return nil, nil
+			}
+			return nil, fmt.Errorf("lock an id range: %w", err)
+		}
+		locked, err1 := f.Stat()
+		there, err2 := os.Lstat(path)
+		if err1 == nil && err2 == nil && os.SameFile(locked, there) {
+			return f, nil
+		}
+		_ = f.Close()
+	}
 }
 
 func (r *idRanges) holds(path string) bool {

@@ -1,8 +1,12 @@
 package container
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -118,5 +122,45 @@ func TestParseAccounts(t *testing.T) {
 	}
 	if spans, err := readSpans(filepath.Join(dir, "missing"), accountSpan); spans != nil || err != nil {
 		t.Errorf("a missing file gives %v, %v", spans, err)
+	}
+}
+
+// Daemons that start and stop at the same time, removing their lock files,
+// never share a block.
+func TestIDLocksComeAndGo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "locks")
+	var mu sync.Mutex
+	held := map[uint32]bool{}
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			for range 50 {
+				r, err := newIDRanges(dir, "/state/"+strconv.Itoa(n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				base, err := r.acquire()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if held[base] {
+					t.Errorf("block %d is held twice", base)
+				}
+				held[base] = true
+				mu.Unlock()
+				runtime.Gosched()
+				mu.Lock()
+				delete(held, base)
+				mu.Unlock()
+				r.close()
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory of locks is left: %v", err)
 	}
 }

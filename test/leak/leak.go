@@ -167,9 +167,6 @@ func directories(h Host) error {
 		return fmt.Errorf("list directories: %w", err)
 	}
 	for _, dir := range found {
-		if dir == "/run/tcid-ids" { // lock files, shared by all daemons, stay
-			continue
-		}
 		if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				h["path "+path] = ""
