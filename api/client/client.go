@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -29,6 +29,7 @@ const (
 	// maxAnswer bounds a JSON answer: an execution with all its output.
 	maxAnswer = 512 << 20
 	maxError  = 1 << 20
+	maxRest   = 4 << 10 // white space after a JSON answer
 )
 
 // Options say where the daemon is. With neither Socket nor URL, it is at
@@ -39,6 +40,22 @@ type Options struct {
 	Key    string // API key
 	// Wrap, when set, is laid around the transport, to watch the traffic.
 	Wrap func(http.RoundTripper) http.RoundTripper
+}
+
+// Validate says what is wrong with o, if anything is. New does not: its calls
+// fail.
+func (o Options) Validate() error {
+	if o.URL == "" {
+		return nil
+	}
+	if o.Socket != "" {
+		return errors.New("a socket and a URL name two daemons; give one")
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("%q is not a daemon's URL: write it like http://127.0.0.1:8787", o.URL)
+	}
+	return nil
 }
 
 // Client calls one daemon. It may be used from any goroutine.
@@ -107,14 +124,30 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	defer resp.Body.Close()
 	if out == nil {
-		_, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-		return err
+		out = new(json.RawMessage)
 	}
-	// White space may come first, as a heartbeat; JSON allows it.
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return fmt.Errorf("read the daemon's answer: %w", err)
+	return c.read(ctx, resp, out)
+}
+
+// read reads a JSON answer. White space may come first, as a heartbeat; JSON
+// allows it.
+func (c *Client) read(ctx context.Context, resp *http.Response, out any) error {
+	if resp.StatusCode == http.StatusNoContent {
+		return nil
 	}
-	return nil
+	bounded := &io.LimitedReader{R: resp.Body, N: maxAnswer}
+	err := json.NewDecoder(bounded).Decode(out)
+	switch {
+	case err == nil:
+		// A connection is used again only when its answer was read to the end.
+		_, _ = io.CopyN(io.Discard, resp.Body, maxRest)
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case bounded.N <= 0:
+		return fmt.Errorf("read the daemon's answer: it is larger than %d bytes", int64(maxAnswer))
+	}
+	return fmt.Errorf("read the daemon's answer: %w", err)
 }
 
 // send sends a request and turns an answer outside 2xx into an *Error.
@@ -167,23 +200,6 @@ func (c *Client) path(format string, ids ...string) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// filePath encodes each segment of a file's path. A leading slash is kept, in a
-// form that survives: the daemon knows absolute paths below the workspace.
-func (c *Client) filePath(session, name string) string {
-	segments := strings.Split(strings.TrimLeft(name, "/"), "/")
-	root := ""
-	if strings.HasPrefix(name, "/") {
-		root = "%2F"
-	}
-	for i, s := range segments {
-		segments[i] = url.PathEscape(s)
-		if s == "." || s == ".." { // PathEscape leaves them, and servers resolve them
-			segments[i] = strings.ReplaceAll(s, ".", "%2E")
-		}
-	}
-	return c.path("/v1/sessions/%s/files/", session) + root + strings.Join(segments, "/")
-}
-
 // CreateSession makes a session and returns it once it is ready.
 func (c *Client) CreateSession(ctx context.Context, spec v1.SessionSpec) (s v1.Session, err error) {
 	return s, c.call(ctx, http.MethodPost, "/v1/sessions", nil, spec, &s)
@@ -225,20 +241,42 @@ func (c *Client) ListSessions(ctx context.Context, o ListOptions) (l v1.SessionL
 	return l, c.call(ctx, http.MethodGet, "/v1/sessions", q, nil, &l)
 }
 
-// AllSessions returns all pages.
+// Sessions goes through the sessions of all pages, the oldest first. An error
+// ends it.
+func (c *Client) Sessions(ctx context.Context, o ListOptions) iter.Seq2[v1.Session, error] {
+	return func(yield func(v1.Session, error) bool) {
+		for {
+			page, err := c.ListSessions(ctx, o)
+			if err == nil && page.Next != nil && *page.Next == o.After {
+				err = errors.New("list sessions: the daemon names the same page as the next one")
+			}
+			if err != nil {
+				yield(v1.Session{}, err)
+				return
+			}
+			for _, s := range page.Data {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if page.Next == nil {
+				return
+			}
+			o.After = *page.Next
+		}
+	}
+}
+
+// AllSessions returns the sessions of all pages.
 func (c *Client) AllSessions(ctx context.Context, o ListOptions) ([]v1.Session, error) {
 	var all []v1.Session
-	for {
-		page, err := c.ListSessions(ctx, o)
+	for s, err := range c.Sessions(ctx, o) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page.Data...)
-		if page.Next == nil {
-			return all, nil
-		}
-		o.After = *page.Next
+		all = append(all, s)
 	}
+	return all, nil
 }
 
 // PatchSession changes a live session.
@@ -292,64 +330,6 @@ func (c *Client) GetExecution(ctx context.Context, id string) (e v1.Execution, e
 // Cancel ends an execution and returns what became of it.
 func (c *Client) Cancel(ctx context.Context, id string) (e v1.Execution, err error) {
 	return e, c.call(ctx, http.MethodPost, c.path("/v1/executions/%s/cancel", id), nil, nil, &e)
-}
-
-// UploadOptions say how a file is written.
-type UploadOptions struct {
-	Mode        fs.FileMode // permission bits; 0: the daemon's default
-	NoOverwrite bool        // fail when it exists
-}
-
-// Upload writes a file into a session's workspace, whole or not at all.
-func (c *Client) Upload(ctx context.Context, session, name string, content io.Reader, o UploadOptions) (info v1.FileInfo, err error) {
-	q := url.Values{}
-	if o.Mode != 0 {
-		q.Set("mode", fmt.Sprintf("%04o", o.Mode.Perm()))
-	}
-	resp, err := c.send(ctx, http.MethodPut, c.filePath(session, name), q, content, func(r *http.Request) {
-		r.Header.Set("Content-Type", "application/octet-stream")
-		if o.NoOverwrite {
-			r.Header.Set("If-None-Match", "*")
-		}
-	})
-	if err != nil {
-		return info, err
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxError)).Decode(&info); err != nil {
-		return info, fmt.Errorf("read the daemon's answer: %w", err)
-	}
-	return info, nil
-}
-
-// Download opens a file of a session's workspace. The caller closes it.
-func (c *Client) Download(ctx context.Context, session, name string) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, http.MethodGet, c.filePath(session, name), nil, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	return resp.Body, nil
-}
-
-// DeleteFile removes a file, or, recursively, a directory.
-func (c *Client) DeleteFile(ctx context.Context, session, name string, recursive bool) error {
-	q := url.Values{}
-	if recursive {
-		q.Set("recursive", "true")
-	}
-	return c.call(ctx, http.MethodDelete, c.filePath(session, name), q, nil, nil)
-}
-
-// ListFiles lists a directory of a session's workspace; "" is its root.
-func (c *Client) ListFiles(ctx context.Context, session, name string, recursive bool) (l v1.FileList, err error) {
-	q := url.Values{}
-	if name != "" {
-		q.Set("path", name)
-	}
-	if recursive {
-		q.Set("recursive", "true")
-	}
-	return l, c.call(ctx, http.MethodGet, c.path("/v1/sessions/%s/files", session), q, nil, &l)
 }
 
 // Images lists what sessions can be made from.

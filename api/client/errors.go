@@ -40,9 +40,15 @@ func IsNotFound(err error) bool {
 
 func readError(resp *http.Response) error {
 	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
-	var body v1.ErrorBody
+	var body struct {
+		v1.ErrorBody
+		v1.Health // what /readyz answers
+	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxError)).Decode(&body); err == nil {
 		e.Type, e.Message = body.Error.Type, body.Error.Message
+		if e.Message == "" && body.Status != "" {
+			e.Message = "the daemon takes no work: it is " + body.Status
+		}
 		if body.Error.Code != nil {
 			e.Code = *body.Error.Code
 		}
@@ -50,7 +56,7 @@ func readError(resp *http.Response) error {
 			e.Param = *body.Error.Param
 		}
 	}
-	if s, err := strconv.Atoi(strings.TrimSpace(resp.Header.Get("Retry-After"))); err == nil {
+	if s, err := strconv.Atoi(strings.TrimSpace(resp.Header.Get("Retry-After"))); err == nil && s > 0 {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	return e

@@ -157,9 +157,8 @@ func (r *run) limited(timeout time.Duration, f func() error) (timedOut bool, err
 // left of it, and records the reason.
 func (r *run) kernelEnded(err error, before sandbox.Usage, stopStatus string) string {
 	s, e := r.session, r.execution
-	protocol := errors.Is(err, kernel.ErrProtocol)
+	byItself := s.kernel.endsByItself()
 	s.kernel.kill()
-	exit := s.kernel.process.Exit()
 	e.noteStateLost()
 	if stopStatus != "" {
 		r.explainStop(stopStatus, true)
@@ -170,12 +169,15 @@ func (r *run) kernelEnded(err error, before sandbox.Usage, stopStatus string) st
 			s.spec.Resources.MemoryMB))
 		return statusMemoryLimit
 	}
-	reason := exitText(exit)
-	if protocol {
-		reason = "it broke the protocol with the daemon"
+	reason := "the Python process ended (" + exitText(s.kernel.process.Exit()) + ")"
+	switch {
+	case errors.Is(err, kernel.ErrProtocol):
+		reason = "the Python process was ended, since it broke the protocol with the daemon"
 		s.log.Warn("a kernel broke the protocol", zap.Error(err))
+	case !byItself:
+		reason = "the Python process was ended, since it closed its connection to the daemon"
 	}
-	e.fail("KernelDied", "the Python process ended ("+reason+"); variables are lost, files are kept")
+	e.fail("KernelDied", reason+"; variables are lost, files are kept")
 	return statusCrashed
 }
 

@@ -26,6 +26,17 @@ func (k *liveKernel) kill() {
 	_ = k.conn.Close()
 }
 
+// endsByItself waits a moment for the end of a kernel whose connection broke,
+// and tells whether it came.
+func (k *liveKernel) endsByItself() bool {
+	select {
+	case <-k.process.Done():
+		return true
+	case <-time.After(kernelDrain):
+		return false
+	}
+}
+
 func (k *liveKernel) dead() bool {
 	select {
 	case <-k.process.Done():

@@ -61,6 +61,7 @@ func startHolder(ctx context.Context, program string, base uint32, place func(pi
 	}
 	h := &holder{cmd: cmd, base: base, exited: make(chan struct{})}
 	go func() {
+		awaitExit(cmd.Process.Pid)
 		_ = cmd.Wait()
 		close(h.exited)
 	}()

@@ -31,6 +31,7 @@ func startKeeper(ctx context.Context, program, groupPath string, scope func(cont
 	}
 	k := &keeper{cmd: cmd, exited: make(chan struct{})}
 	go func() {
+		awaitExit(cmd.Process.Pid)
 		_ = cmd.Wait()
 		close(k.exited)
 	}()

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/opencontainers/runc/libcontainer"
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"tcid/sandbox"
@@ -30,13 +31,11 @@ const (
 // process is a kernel. It implements sandbox.Process.
 type process struct {
 	box    *box
-	pidfd  int
+	pidfd  *pidfd
 	socket string // name in the box's socket directory
-	done   chan struct{}
 	note   *note
-
-	mu   sync.Mutex // guards pidfd against being closed while it is used
-	exit sandbox.Exit
+	done   chan struct{}
+	exit   sandbox.Exit // set before done is closed
 }
 
 // StartKernel ends every process but the init, then starts Python.
@@ -66,7 +65,7 @@ func (x *box) StartKernel(ctx context.Context) (sandbox.Process, error) {
 		return nil, err
 	}
 	defer listener.Close()
-	p := &process{box: x, pidfd: -1, socket: name, done: make(chan struct{})}
+	p := &process{box: x, socket: name, done: make(chan struct{})}
 	if err := p.start(ctx, listener); err != nil {
 		return nil, fmt.Errorf("start the kernel: %w", err)
 	}
@@ -125,18 +124,19 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 		return err
 	}
 	// The kernel is our child and not yet reaped, so the pid is still its own.
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
+	if p.pidfd, err = openPidfd(pid); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
 		_, _ = proc.Wait()
-		return fmt.Errorf("open its pidfd: %w", err)
+		return err
 	}
-	p.pidfd = pidfd
 	go p.wait(proc)
 	return nil
 }
 
 func (p *process) wait(proc *libcontainer.Process) {
+	if err := p.pidfd.wait(); err != nil {
+		p.box.b.log.Warn("waiting for a kernel takes a thread", zap.Error(err))
+	}
 	state, err := proc.Wait()
 	var exitErr *exec.ExitError
 	if errors.As(err, &exitErr) {
@@ -150,11 +150,8 @@ func (p *process) wait(proc *libcontainer.Process) {
 			exit.Code = state.ExitCode()
 		}
 	}
-	p.mu.Lock()
 	p.exit = exit
-	_ = unix.Close(p.pidfd)
-	p.pidfd = -1
-	p.mu.Unlock()
+	p.pidfd.close()
 	close(p.done)
 }
 
@@ -180,13 +177,7 @@ func (p *process) Interrupt() error {
 func (p *process) Kill() error { return p.signal(unix.SIGKILL, 0) }
 
 func (p *process) signal(sig unix.Signal, flags int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pidfd < 0 {
-		return nil // gone already
-	}
-	err := unix.PidfdSendSignal(p.pidfd, sig, nil, flags)
-	if err != nil && !errors.Is(err, unix.ESRCH) {
+	if err := p.pidfd.signal(sig, flags); err != nil {
 		return fmt.Errorf("send %s to the kernel: %w", unix.SignalName(sig), err)
 	}
 	return nil
@@ -195,9 +186,12 @@ func (p *process) signal(sig unix.Signal, flags int) error {
 func (p *process) Done() <-chan struct{} { return p.done }
 
 func (p *process) Exit() sandbox.Exit {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.exit
+	select {
+	case <-p.done:
+		return p.exit
+	default:
+		return sandbox.Exit{Code: -1}
+	}
 }
 
 // StartupNote is what the kernel said before it took its output over.

@@ -147,6 +147,7 @@ func (x *box) startContainer(ctx context.Context) (err error) {
 		return fmt.Errorf("start the container: %w", err)
 	}
 	go func() {
+		awaitExit(x.initPid)
 		_, _ = init.Wait()
 		close(x.done)
 	}()

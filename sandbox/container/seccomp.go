@@ -2,6 +2,7 @@ package container
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/seccomp"
@@ -128,6 +129,10 @@ func seccompFilter() *configs.Seccomp {
 	}
 	return f
 }
+
+// sharedFilter is the one filter that all containers' configurations point to;
+// nobody changes it.
+var sharedFilter = sync.OnceValue(seccompFilter)
 
 func equal32(index uint, value uint64) *configs.Arg { return masked(index, low32, value) }
 

@@ -244,6 +244,18 @@ func TestProgramsThatGoTooFar(t *testing.T) {
 				t.Errorf("error = %+v", e.Error)
 			}
 		}},
+		{"closed descriptors", "import os; os.closerange(3, 64)", nil, v1.StatusCrashed, nil},
+		{"junk on every descriptor", "import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'\\0\\0\\0\\5hello' * 50)\n    except OSError: pass\nimport time; time.sleep(5)", nil,
+			v1.StatusCrashed, func(t *testing.T, e v1.Execution) {
+				if !strings.Contains(e.Error.Value, "broke the protocol") {
+					t.Errorf("error = %+v", e.Error)
+				}
+			}},
+		{"a child that holds the connection", "import os, time\nif os.fork() == 0: time.sleep(100)\nos._exit(7)", nil, v1.StatusCrashed, func(t *testing.T, e v1.Execution) {
+			if !strings.Contains(e.Error.Value, "exit code 7") || e.Receipt.WallMS > 5000 {
+				t.Errorf("after %v ms: %+v", e.Receipt.WallMS, e.Error)
+			}
+		}},
 		{"segmentation fault", "import ctypes; ctypes.string_at(0)", nil, v1.StatusCrashed, func(t *testing.T, e v1.Execution) {
 			if !strings.Contains(e.Error.Value, "SIGSEGV") {
 				t.Errorf("error = %+v", e.Error)
