@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -341,7 +340,7 @@ func FuzzFilePath(f *testing.F) {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
 		if got != name || w.Code != http.StatusOK {
-			t.Error(fmt.Sprintf("%q arrives as %q, status %d, by %s", name, got, w.Code, r.URL))
+			t.Errorf("%q arrives as %q, status %d, by %s", name, got, w.Code, r.URL)
 		}
 	})
 }

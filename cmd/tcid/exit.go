@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 
@@ -35,7 +36,7 @@ const exitCodesText = `Exit codes of tcid:
     2  the command line or the request is wrong
     3  the daemon can't be reached
     4  a session, execution, image or file does not exist
-    5  refused: API key, permission, host
+    5  refused: API key, permission, host; an image that is in use
     6  no capacity now; try again later
     7  the daemon or its host failed; nothing is said about the program
   130  interrupted
@@ -53,6 +54,11 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// refusedError is something that this user may not do.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
+
 // programError is an execution that did not end ok. What it showed has been
 // printed; text says the rest, if there is any.
 type programError struct {
@@ -67,6 +73,7 @@ var errInterrupted = errors.New("interrupted")
 // exitCode finds an error's place in the table.
 func exitCode(err error) int {
 	var usage usageError
+	var refused refusedError
 	var program *programError
 	var api *client.Error
 	switch {
@@ -81,6 +88,8 @@ func exitCode(err error) int {
 			return exitInfra
 		}
 		return exitProgram
+	case errors.As(err, &refused), client.IsUnreachable(err) && errors.Is(err, fs.ErrPermission):
+		return exitRefused
 	case client.IsUnreachable(err):
 		return exitUnreachable
 	case errors.Is(err, rootfs.ErrNotFound):
@@ -129,9 +138,15 @@ func (a *app) report(err error) int {
 		a.reportJSON(err)
 		return code
 	}
-	fmt.Fprintf(a.err, "tcid: %v\n", err)
-	if code == exitUsage && isCobraUsage(err) {
+	for line := range strings.Lines(strings.TrimRight(err.Error(), "\n")) {
+		fmt.Fprintf(a.err, "tcid: %s\n", strings.TrimRight(line, "\n"))
+	}
+	var api *client.Error
+	switch {
+	case code == exitUsage && isCobraUsage(err):
 		fmt.Fprintln(a.err, "tcid: see \"tcid help\"")
+	case errors.As(err, &api) && api.RetryAfter > 0:
+		fmt.Fprintf(a.err, "tcid: try again in %v\n", api.RetryAfter)
 	}
 	return code
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -72,9 +72,11 @@ func newCopyCommand(a *app) *cobra.Command {
 			case fromRemote == toRemote:
 				return usageError{errors.New("one of the two must be a session's file, ID:PATH, and the other a local one")}
 			case toRemote:
-				return upload(cmd, c, args[0], toID, toPath)
+				return a.upload(cmd.Context(), c, args[0], toID, toPath)
+			case fromPath == "":
+				return usageError{errors.New("name the session's file: ID:PATH")}
 			}
-			return download(cmd, c, fromID, fromPath, args[1])
+			return download(cmd.Context(), c, fromID, fromPath, args[1])
 		},
 	}
 }
@@ -85,7 +87,7 @@ func remotePath(arg string) (id, file string, ok bool) {
 	return id, file, ok && strings.HasPrefix(id, "ses_")
 }
 
-func upload(cmd *cobra.Command, c *client.Client, local, id, remote string) error {
+func (a *app) upload(ctx context.Context, c *client.Client, local, id, remote string) error {
 	f, err := os.Open(local)
 	if err != nil {
 		return usageError{err}
@@ -95,34 +97,15 @@ func upload(cmd *cobra.Command, c *client.Client, local, id, remote string) erro
 	if err != nil {
 		return usageError{err}
 	}
+	if info.IsDir() {
+		return usageError{fmt.Errorf("%s is a directory; cp copies one file", local)}
+	}
 	if remote == "" || strings.HasSuffix(remote, "/") {
 		remote = path.Join(remote, filepath.Base(local))
 	}
-	_, err = c.Upload(cmd.Context(), id, remote, f, client.UploadOptions{Mode: info.Mode().Perm()})
-	return err
-}
-
-func download(cmd *cobra.Command, c *client.Client, id, remote, local string) error {
-	body, err := c.Download(cmd.Context(), id, remote)
-	if err != nil {
+	written, err := c.Upload(ctx, id, remote, f, client.UploadOptions{Mode: info.Mode().Perm()})
+	if err != nil || !a.json {
 		return err
 	}
-	defer body.Close()
-	if info, err := os.Stat(local); err == nil && info.IsDir() {
-		local = filepath.Join(local, path.Base(remote))
-	}
-	// Beside the target and renamed, so that no part of a file is left.
-	temp, err := os.CreateTemp(filepath.Dir(local), ".tcid-")
-	if err != nil {
-		return usageError{err}
-	}
-	defer os.Remove(temp.Name())
-	_, err = io.Copy(temp, body)
-	if err := errors.Join(err, temp.Chmod(0o644), temp.Close()); err != nil {
-		return fmt.Errorf("download %s: %w", remote, err)
-	}
-	if err := os.Rename(temp.Name(), local); err != nil {
-		return usageError{err}
-	}
-	return nil
+	return a.printJSON(written)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -31,7 +32,7 @@ commands work on the data directory; no daemon needs to run.`,
 			dir = daemon.DefaultDataDir
 		}
 		if os.Geteuid() != 0 {
-			return nil, usageError{fmt.Errorf("images belong to root: run this command as root")}
+			return nil, refusedError{errors.New("images belong to root: run this command as root")}
 		}
 		return rootfs.Open(dir)
 	}
@@ -146,6 +147,9 @@ func newImageVerifyCommand(a *app, open openStore) *cobra.Command {
 			}
 			if err := s.Verify(cmd.Context(), name); err != nil {
 				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]any{"name": name, "verified": true})
 			}
 			_, err = fmt.Fprintf(a.out, "%s: as it was built\n", name)
 			return err

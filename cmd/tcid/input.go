@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -10,29 +12,71 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"encoding/base64"
-
 	"github.com/spf13/cobra"
 
 	v1 "tcid/api/v1"
 )
 
+// maxInput bounds what is read to be sent in one request, which the daemon
+// bounds too.
+const maxInput = 64 << 20
+
 // readSource reads a program or its input: a file, or "-" for standard input.
-func (a *app) readSource(name string) (string, error) {
+func (a *app) readSource(ctx context.Context, name string) (string, error) {
 	var text []byte
 	var err error
 	if name == "-" {
-		text, err = io.ReadAll(a.in)
+		text, err = a.readStdin(ctx)
 	} else {
-		text, err = os.ReadFile(name)
+		text, err = readFile(name)
 	}
 	if err != nil {
-		return "", usageError{fmt.Errorf("read %s: %w", name, err)}
+		return "", err
 	}
 	if !utf8.Valid(text) {
 		return "", usageError{fmt.Errorf("%s is not UTF-8 text", name)}
 	}
 	return string(text), nil
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer f.Close()
+	return readBounded(f, name)
+}
+
+// readStdin gives up when the context ends: Ctrl-C is for the program then, and
+// the terminal may have nothing more to say.
+func (a *app) readStdin(ctx context.Context) ([]byte, error) {
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := readBounded(a.in, "standard input")
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func readBounded(r io.Reader, name string) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	if err != nil {
+		return nil, usageError{fmt.Errorf("read %s: %w", name, err)}
+	}
+	if len(text) > maxInput {
+		return nil, usageError{fmt.Errorf("%s is larger than %d MiB, the limit of a request; \"tcid session cp\" copies larger files", name, maxInput>>20)}
+	}
+	return text, nil
 }
 
 // readKeyFile reads the first key of a key file: "KEY" or "NAME KEY".
@@ -136,12 +180,12 @@ func (e *execFlags) spec(a *app, cmd *cobra.Command, program []string) (v1.ExecS
 	case program[0] == "-" && e.stdin == "-":
 		return spec, usageError{errors.New("standard input can't be the program and its input")}
 	default:
-		if spec.Code, err = a.readSource(program[0]); err != nil {
+		if spec.Code, err = a.readSource(cmd.Context(), program[0]); err != nil {
 			return spec, err
 		}
 	}
 	if e.stdin != "" {
-		text, err := a.readSource(e.stdin)
+		text, err := a.readSource(cmd.Context(), e.stdin)
 		if err != nil {
 			return spec, err
 		}
@@ -165,9 +209,9 @@ func inlineFile(arg string) (v1.InlineFile, error) {
 	if !ok {
 		remote = filepath.Base(local)
 	}
-	content, err := os.ReadFile(local)
+	content, err := readFile(local)
 	if err != nil {
-		return v1.InlineFile{}, usageError{fmt.Errorf("read --file: %w", err)}
+		return v1.InlineFile{}, fmt.Errorf("--file: %w", err)
 	}
 	return v1.InlineFile{Name: remote, Encoding: "base64", Content: base64.StdEncoding.EncodeToString(content)}, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	v1 "tcid/api/v1"
@@ -46,9 +48,7 @@ func (a *app) printExecution(e v1.Execution) error {
 			return fmt.Errorf("print the output: %w", err)
 		}
 	}
-	for _, t := range e.Tests {
-		fmt.Fprintf(a.err, "test %s: %s\n", t.Name, t.Status)
-	}
+	a.printNotes(e)
 	switch e.Status {
 	case v1.StatusOK:
 		return nil
@@ -56,6 +56,22 @@ func (a *app) printExecution(e v1.Execution) error {
 		return &programError{status: e.Status} // the traceback has said it all
 	}
 	return &programError{status: e.Status, text: "the program did not end well: " + e.Status}
+}
+
+// printNotes says what the output doesn't: what is missing from it, and that
+// names which the next code may count on are gone.
+func (a *app) printNotes(e v1.Execution) {
+	for _, cut := range []struct {
+		stream string
+		bytes  int64
+	}{{"stdout", e.Truncated.StdoutBytes}, {"stderr", e.Truncated.StderrBytes}} {
+		if cut.bytes > 0 {
+			fmt.Fprintf(a.err, "tcid: %d bytes are missing from the middle of %s: there was too much of it\n", cut.bytes, cut.stream)
+		}
+	}
+	if e.StateLost {
+		fmt.Fprintln(a.err, "tcid: the variables of earlier code are lost; files stay")
+	}
 }
 
 // outputText is the text of an output item: itself, or its plain form.
@@ -67,11 +83,7 @@ func outputText(o v1.Output) string {
 		if text, ok := data["text/plain"].(string); ok {
 			return text
 		}
-		kinds := make([]string, 0, len(data))
-		for kind := range data {
-			kinds = append(kinds, kind)
-		}
-		return "[" + strings.Join(kinds, ", ") + "]"
+		return "[" + strings.Join(slices.Sorted(maps.Keys(data)), ", ") + "]"
 	}
 	return ""
 }

@@ -27,6 +27,8 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	// serve handles its signals itself; elsewhere Ctrl-C ends the request.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	// A second Ctrl-C ends the program at once.
+	context.AfterFunc(ctx, stop)
 	a := &app{in: in, out: out, err: errOut}
 	root := newRootCommand(a)
 	root.SetArgs(args)
@@ -74,6 +76,9 @@ func (a *app) client() (*client.Client, error) {
 	if a.socket != "" && a.url != "" {
 		return nil, usageError{errors.New("--socket and --url name two daemons; give one")}
 	}
+	if a.key != "" && a.keyFile != "" {
+		return nil, usageError{errors.New("--key and --key-file name two keys; give one")}
+	}
 	o := client.Options{Socket: a.socket, URL: a.url, Key: a.key}
 	if o.Socket == "" && o.URL == "" {
 		o.Socket, o.URL = os.Getenv("TCID_SOCKET"), os.Getenv("TCID_URL")
@@ -90,6 +95,9 @@ func (a *app) client() (*client.Client, error) {
 	}
 	if o.Key == "" {
 		o.Key = os.Getenv("TCI_API_KEY")
+	}
+	if err := o.Validate(); err != nil {
+		return nil, usageError{err}
 	}
 	return client.New(o), nil
 }

@@ -166,16 +166,21 @@ func newSessionRemoveCommand(a *app) *cobra.Command {
 				return a.printClosed(v1.ClosedCount{Closed: n})
 			}
 			// All of them are tried; the first failure decides the exit code.
-			var first error
+			var failed []error
 			n := 0
 			for _, id := range args {
 				if err := c.CloseSession(cmd.Context(), id); err == nil {
 					n++
-				} else if first == nil {
-					first = err
+				} else if len(args) == 1 {
+					failed = append(failed, err)
+				} else {
+					failed = append(failed, fmt.Errorf("%s: %w", id, err))
+				}
+				if cmd.Context().Err() != nil {
+					break
 				}
 			}
-			return errors.Join(first, a.printClosed(v1.ClosedCount{Closed: n}))
+			return errors.Join(append(failed, a.printClosed(v1.ClosedCount{Closed: n}))...)
 		},
 	}
 	cmd.Flags().StringArrayVar(&metadata, "metadata", nil, "close all sessions with this label (repeatable)")

@@ -30,13 +30,16 @@ const (
 type Execution struct {
 	id        string
 	principal Principal
-	session   *Session
+	sessionID string
 	index     int64
 	spec      ExecSpec
 	queuedAt  time.Time
 	done      chan struct{}
 
-	mu         sync.Mutex
+	mu sync.Mutex
+	// session is nil once the execution has finished: results are remembered
+	// for long, and must not keep all of a closed session in memory.
+	session    *Session
 	status     string
 	startedAt  time.Time
 	finishedAt time.Time
@@ -77,7 +80,13 @@ func (e *Execution) Wait(ctx context.Context) error {
 // Cancel ends the execution: at once when it is queued, by SIGINT and, should
 // that not help, SIGKILL when it runs. A finished one stays as it is.
 func (e *Execution) Cancel() {
-	if e.session.dequeue(e) {
+	e.mu.Lock()
+	s := e.session
+	e.mu.Unlock()
+	if s == nil {
+		return
+	}
+	if s.dequeue(e) {
 		e.finishUnstarted(statusCancelled, "the execution was cancelled before it started")
 		return
 	}
@@ -125,6 +134,9 @@ func (e *Execution) begin(now time.Time) bool {
 func (e *Execution) collect(ev kernel.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.out == nil {
+		return // finished
+	}
 	e.out.add(ev)
 	if ev.Type == typeError {
 		e.err = &ExecError{Name: ev.Name, Value: ev.Value, Traceback: ev.Traceback}
@@ -181,9 +193,11 @@ func (e *Execution) finish(status string, verdicts []grade.Verdict, receipt Rece
 	result := e.snapshotLocked()
 	e.final = &result
 	e.out = nil
-	e.spec.Code, e.spec.Stdin, e.spec.Files = "", nil, nil // only the result is kept
+	e.spec = ExecSpec{} // only the result is kept
+	history := e.session.manager.history
+	e.session = nil
 	e.mu.Unlock()
-	e.session.manager.history.add(e, result.size())
+	history.add(e, result.size())
 	close(e.done)
 }
 
@@ -199,7 +213,7 @@ func (e *Execution) Result() Result {
 
 func (e *Execution) snapshotLocked() Result {
 	r := Result{
-		ID: e.id, SessionID: e.session.id, Index: e.index, Status: e.status,
+		ID: e.id, SessionID: e.sessionID, Index: e.index, Status: e.status,
 		QueuedAt: e.queuedAt, StartedAt: e.startedAt, FinishedAt: e.finishedAt,
 		Receipt: e.receipt, Outputs: e.out.outputs(),
 		DroppedStdout: e.out.dropped[typeStdout], DroppedStderr: e.out.dropped[typeStderr],

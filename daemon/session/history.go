@@ -50,7 +50,7 @@ func (h *history) ofSession(id string) []*Execution {
 	defer h.mu.Unlock()
 	var found []*Execution
 	for _, e := range h.byID {
-		if e.session.id == id {
+		if e.sessionID == id {
 			found = append(found, e)
 		}
 	}
@@ -61,7 +61,7 @@ func (h *history) ofSession(id string) []*Execution {
 func (h *history) add(e *Execution, size int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id := e.session.id
+	id := e.sessionID
 	h.bySession[id] = append(h.bySession[id], h.finished.PushBack(finished{e, size}))
 	h.bytes += size
 	if own := h.bySession[id]; len(own) > h.perSession {
@@ -77,7 +77,7 @@ func (h *history) remove(el *list.Element) {
 	f := h.finished.Remove(el).(finished)
 	delete(h.byID, f.e.id)
 	h.bytes -= f.size
-	id := f.e.session.id
+	id := f.e.sessionID
 	if own := h.bySession[id][1:]; len(own) > 0 {
 		h.bySession[id] = own
 	} else {

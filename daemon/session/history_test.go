@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-func remembered(h *history, session *Session, index int, size int64) *Execution {
-	e := &Execution{id: fmt.Sprintf("%s-%d", session.id, index), session: session, index: int64(index)}
+func remembered(h *history, session string, index int, size int64) *Execution {
+	e := &Execution{id: fmt.Sprintf("%s-%d", session, index), sessionID: session, index: int64(index)}
 	h.track(e)
 	h.add(e, size)
 	return e
@@ -14,7 +14,7 @@ func remembered(h *history, session *Session, index int, size int64) *Execution 
 
 func TestHistoryIsBoundedPerSession(t *testing.T) {
 	h := newHistory(3, 1<<20)
-	a, b := &Session{id: "a"}, &Session{id: "b"}
+	const a, b = "a", "b"
 	other := remembered(h, b, 1, 1)
 	for i := range 10 {
 		remembered(h, a, i, 1)
@@ -35,7 +35,7 @@ func TestHistoryIsBoundedPerSession(t *testing.T) {
 
 func TestHistoryIsBoundedInBytes(t *testing.T) {
 	h := newHistory(100, 1000)
-	a, b := &Session{id: "a"}, &Session{id: "b"}
+	const a, b = "a", "b"
 	for i := range 10 {
 		remembered(h, a, i, 150)
 		remembered(h, b, i, 150)
@@ -43,7 +43,7 @@ func TestHistoryIsBoundedInBytes(t *testing.T) {
 	if h.bytes > 1000 {
 		t.Errorf("%d bytes are kept, want at most 1000", h.bytes)
 	}
-	running := &Execution{id: "running", session: a}
+	running := &Execution{id: "running", sessionID: a}
 	h.track(running)
 	huge := remembered(h, a, 99, 5000)
 	if _, ok := h.get(huge.id); !ok {

@@ -129,7 +129,7 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 	}
 	s.count++
 	e := &Execution{
-		id: newID(executionPrefix), principal: s.principal, session: s, index: s.count,
+		id: newID(executionPrefix), principal: s.principal, sessionID: s.id, session: s, index: s.count,
 		spec: spec, queuedAt: time.Now(), status: statusQueued,
 		done: make(chan struct{}), stop: make(chan struct{}),
 		out: newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
