@@ -49,6 +49,9 @@ func readError(resp *http.Response) error {
 		if e.Message == "" && body.Status != "" {
 			e.Message = "the daemon takes no work: it is " + body.Status
 		}
+		if e.RequestID == "" {
+			e.RequestID = body.Error.RequestID
+		}
 		if body.Error.Code != nil {
 			e.Code = *body.Error.Code
 		}

@@ -69,7 +69,8 @@ func (a *app) printNotes(e v1.Execution) {
 			fmt.Fprintf(a.err, "tcid: %d bytes are missing from the middle of %s: there was too much of it\n", cut.bytes, cut.stream)
 		}
 	}
-	if e.StateLost {
+	// Where the kernel ended just now, the error has said so.
+	if e.StateLost && (e.Status == v1.StatusOK || e.Status == v1.StatusError) {
 		fmt.Fprintln(a.err, "tcid: the variables of earlier code are lost; files stay")
 	}
 }
