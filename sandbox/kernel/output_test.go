@@ -81,13 +81,12 @@ func TestMuchOutput(t *testing.T) {
 		for _, c := range []struct {
 			name, code string
 			bytes      int
-			most       time.Duration
 		}{
-			{"100,000 prints", "for i in range(100_000): print(i)", 588890, 2 * time.Second},
-			{"16 MiB in lines", "for i in range(16): print('x' * ((1 << 20) - 1))", 16 << 20, 4 * time.Second},
-			{"one print of 32 MiB", "print('x' * ((32 << 20) - 1))", 32 << 20, 4 * time.Second},
-			{"32 MiB of a subprocess", "import subprocess\nsubprocess.run('head -c 33554432 /dev/zero | tr \"\\\\0\" x', shell=True); None", 32 << 20, 4 * time.Second},
-			{"both streams", "import sys\nfor i in range(20000): print(i); print(i, file=sys.stderr)", 2 * 108890, 2 * time.Second},
+			{"100,000 prints", "for i in range(100_000): print(i)", 588890},
+			{"16 MiB in lines", "for i in range(16): print('x' * ((1 << 20) - 1))", 16 << 20},
+			{"one print of 32 MiB", "print('x' * ((32 << 20) - 1))", 32 << 20},
+			{"32 MiB of a subprocess", "import subprocess\nsubprocess.run('head -c 33554432 /dev/zero | tr \"\\\\0\" x', shell=True); None", 32 << 20},
+			{"both streams", "import sys\nfor i in range(20000): print(i); print(i, file=sys.stderr)", 2 * 108890},
 		} {
 			n, begin := 0, time.Now()
 			ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
@@ -97,8 +96,8 @@ func TestMuchOutput(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n != c.bytes || took > c.most {
-				t.Errorf("%s: %d bytes, want %d, in %v, at most %v", c.name, n, c.bytes, took, c.most)
+			if n != c.bytes {
+				t.Errorf("%s: %d bytes, want %d", c.name, n, c.bytes)
 			}
 			t.Logf("%s: %v", c.name, took)
 		}
