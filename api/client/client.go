@@ -26,6 +26,7 @@ const DefaultSocket = "/run/tcid/tcid.sock"
 
 const (
 	dialTimeout = 10 * time.Second
+	idleTimeout = 30 * time.Second
 	// maxAnswer bounds a JSON answer: an execution with all its output.
 	maxAnswer = 512 << 20
 	maxError  = 1 << 20
@@ -72,7 +73,10 @@ func New(o Options) *Client {
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		MaxIdleConnsPerHost: 16,
-		DisableCompression:  true,
+		// Before the daemon does it: a request that meets a closing connection
+		// can't be told from one that was begun.
+		IdleConnTimeout:    idleTimeout,
+		DisableCompression: true,
 	}
 	if o.URL == "" {
 		socket := o.Socket

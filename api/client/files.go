@@ -49,7 +49,7 @@ type Content struct {
 
 // Download opens a file of a session's workspace. The caller closes it.
 func (c *Client) Download(ctx context.Context, session, name string) (*Content, error) {
-	resp, err := c.send(ctx, http.MethodGet, c.filePath(session, name), nil, nil, nil)
+	resp, err := c.send(ctx, http.MethodGet, c.filePath(session, name), nil, nil, nil) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}
