@@ -30,7 +30,7 @@ func (i images) Acquire(nameOrDigest string) (sandbox.Image, func(), error) {
 // Images implements api.Images.
 func (i images) Images() ([]v1.Image, error) {
 	all, err := i.store.List()
-	if err != nil {
+	if err != nil && len(all) == 0 { // damaged images are left out
 		return nil, err
 	}
 	list := make([]v1.Image, 0, len(all))

@@ -82,7 +82,7 @@ type imageInfo struct {
 
 const shortDigestLength = 12
 
-func shortDigest(digest string) string { return digest[:shortDigestLength] }
+func shortDigest(digest string) string { return digest[:min(len(digest), shortDigestLength)] }
 
 func newImageListCommand(a *app, open openStore) *cobra.Command {
 	return &cobra.Command{
@@ -94,16 +94,13 @@ func newImageListCommand(a *app, open openStore) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := s.List()
-			if err != nil {
-				return err
-			}
+			all, damaged := s.List() // those that are in order, and what is wrong with the others
 			if a.json {
 				list := []imageInfo{}
 				for _, img := range all {
 					list = append(list, imageInfo{img.Name, img})
 				}
-				return a.printJSON(map[string]any{"data": list})
+				return errors.Join(a.printJSON(map[string]any{"data": list}), damaged)
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tPYTHON\tSIZE\tDIGEST\tCREATED\tFROM")
@@ -111,7 +108,7 @@ func newImageListCommand(a *app, open openStore) *cobra.Command {
 				fmt.Fprintf(w, "%s\t%s\t%d MiB\t%s\t%s\t%s\n", img.Name, img.PythonVersion, img.SizeBytes>>20,
 					shortDigest(img.Digest), img.CreatedAt.Format("2006-01-02 15:04"), img.Source)
 			}
-			return w.Flush()
+			return errors.Join(w.Flush(), damaged)
 		},
 	}
 }

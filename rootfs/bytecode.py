@@ -1,0 +1,62 @@
+# Executed by the host's interpreter: compiles the modules below the directories
+# given, as far as no valid compiled module is there. The arguments are the
+# image's root, as it is seen from here, and the directories inside.
+import importlib.util
+import os
+import py_compile
+import sys
+
+OURS = "." + sys.implementation.cache_tag + ".pyc"
+
+
+def valid(source, cached):
+    """Tell whether Python would take the compiled module for its source."""
+    try:
+        with open(cached, "rb") as f:
+            header = f.read(16)
+    except OSError:
+        return False
+    if len(header) < 16 or header[:4] != importlib.util.MAGIC_NUMBER:
+        return False
+    flags = int.from_bytes(header[4:8], "little")
+    if flags & 1:
+        with open(source, "rb") as f:
+            return header[8:] == importlib.util.source_hash(f.read())
+    info = os.stat(source)
+    return (
+        int.from_bytes(header[8:12], "little") == int(info.st_mtime) & 0xFFFFFFFF
+        and int.from_bytes(header[12:], "little") == info.st_size & 0xFFFFFFFF
+    )
+
+
+root = sys.argv[1]
+for top in sys.argv[2:]:
+    for folder, names, files in os.walk(root + top):
+        names.sort()
+        # Without its source nothing imports a module from __pycache__, and other
+        # versions of Python have no business there.
+        for name in sorted(files):
+            source = os.path.join(folder, name)
+            if os.path.basename(folder) == "__pycache__":
+                module = name[: -len(OURS)] + ".py"
+                if not name.endswith(OURS) or not os.path.exists(os.path.join(folder, "..", module)):
+                    os.unlink(source)
+                continue
+            if not name.endswith(".py") or os.path.islink(source):
+                continue
+            cached = importlib.util.cache_from_source(source, optimization="")
+            if valid(source, cached):
+                continue
+            try:
+                py_compile.compile(
+                    source,
+                    cfile=cached,
+                    dfile=source[len(root) :],
+                    doraise=True,
+                    # Valid whatever time the source has.
+                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+                )
+            except (py_compile.PyCompileError, UnicodeDecodeError, ValueError):
+                # A template, or a test of wrong syntax: nobody can import it.
+                if os.path.exists(cached):
+                    os.unlink(cached)
