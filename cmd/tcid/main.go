@@ -2,8 +2,10 @@
 package main
 
 import (
-	// First: libcontainer starts containers by running this program again, and
-	// everything that is initialised before this costs time in each start.
+	// libcontainer starts containers by running this program again; this is its
+	// way in. Go initialises packages in the order of their dependencies and
+	// paths, so most of what this program imports is initialised in every
+	// container start: keep that light (GODEBUG=inittrace=1 tcid init).
 	_ "tcid/sandbox/container/initproc"
 
 	"os"

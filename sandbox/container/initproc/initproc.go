@@ -1,8 +1,7 @@
 // Package initproc is the re-exec hook: libcontainer starts every container
 // by running /proc/self/exe with the one argument "init". Importing this
-// package makes the importing binary able to be that child. It must be the
-// first import of main, and of every test binary that starts containers:
-// whatever package is initialised before it is paid for in each start.
+// package makes the importing binary able to be that child: main, and every test binary that starts
+// containers. Whatever package Go initialises before it is paid for in each start.
 package initproc
 
 import (
