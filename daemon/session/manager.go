@@ -43,8 +43,14 @@ type Manager struct {
 	starting sync.WaitGroup
 	counts   map[string]int // sessions per principal, starting ones included
 	queued   map[string]int // executions per principal, running ones included
-	gone     map[string]Principal
+	gone     map[string]ended
 	goneList []string // the same ids, the oldest first
+}
+
+// ended is what is remembered of a session that has ended.
+type ended struct {
+	principal Principal
+	reason    string
 }
 
 // NewManager returns a manager without sessions.
@@ -54,7 +60,7 @@ func NewManager(cfg Config, backend sandbox.Backend, images Images, log *zap.Log
 		history:  newHistory(cfg.HistoryPerSession, cfg.HistoryBytes),
 		free:     availableMemory,
 		sessions: map[string]*Session{}, counts: map[string]int{},
-		queued: map[string]int{}, gone: map[string]Principal{},
+		queued: map[string]int{}, gone: map[string]ended{},
 	}
 }
 
@@ -183,14 +189,14 @@ func (m *Manager) Get(p Principal, id string) (*Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s, ok := m.sessions[id]
-	if !ok || !p.mayUse(s.principal) {
-		return nil, notFound(id)
+	if ok && p.mayUse(s.principal) {
+		return s, nil
 	}
-	return s, nil
-}
-
-func notFound(id string) error {
-	return &Error{Code: CodeSessionNotFound, Message: "session " + quote(id) + " does not exist, or has ended"}
+	message := "session " + quote(id) + " does not exist"
+	if was, ok := m.gone[id]; ok && p.mayUse(was.principal) {
+		message = "session " + quote(id) + " has ended: " + was.reason
+	}
+	return nil, &Error{Code: CodeSessionNotFound, Message: message}
 }
 
 func (p Principal) mayUse(owner Principal) bool { return p.Admin || p.ID == owner.ID }
@@ -236,7 +242,7 @@ func (m *Manager) Close(ctx context.Context, p Principal, id string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if owner, ok := m.gone[id]; ok && p.mayUse(owner) {
+	if was, ok := m.gone[id]; ok && p.mayUse(was.principal) {
 		return nil
 	}
 	return err
@@ -326,7 +332,7 @@ func (m *Manager) forget(s *Session) {
 	defer m.mu.Unlock()
 	delete(m.sessions, s.id)
 	m.uncount(s.principal)
-	m.gone[s.id] = s.principal
+	m.gone[s.id] = ended{s.principal, s.reason}
 	m.goneList = append(m.goneList, s.id)
 	if len(m.goneList) > closedRemembered {
 		delete(m.gone, m.goneList[0])

@@ -361,6 +361,9 @@ func TestExpiry(t *testing.T) {
 		for {
 			_, err := d.GetSession(callContext(t), id)
 			if client.IsNotFound(err) {
+				if !strings.Contains(err.Error(), "has ended: ") {
+					t.Errorf("the end is told as: %v", err)
+				}
 				break
 			}
 			if time.Now().After(deadline) {
