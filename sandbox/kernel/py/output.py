@@ -10,6 +10,7 @@ import fcntl
 import io
 import os
 import select
+import sys
 from _thread import get_ident
 from collections import deque
 from time import monotonic
@@ -68,7 +69,7 @@ class Output:
         """Takes bytes that Python code wrote to a stream."""
         if self.forked:
             return write_all(stream + 1, data)
-        if self.lock._is_owned():
+        if self.lock._is_owned() and self._nested():
             # A finalizer prints in the middle of the code below. Only this one
             # step leaves that code's state whole.
             self.chunks.append((stream, data))
@@ -100,7 +101,7 @@ class Output:
         body = encode(message)
         if len(body) > MAX_EVENT:
             return False
-        if self.lock._is_owned():
+        if self.lock._is_owned() and self._nested():
             self.chunks.append((EVENT, body))
             return True
         guard, channel = self.guard, self.channel
@@ -121,6 +122,19 @@ class Output:
         finally:
             guard.leave()
         return True
+
+    def _nested(self):
+        """Whether this thread, which holds the lock, is in the middle of write
+        or emit. If not, a user's signal handler raised just before a with
+        statement gave the lock back (bpo-29988): that is made good."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code in (Output.write.__code__, Output.emit.__code__):
+                return True
+            frame = frame.f_back
+        while self.lock._is_owned():
+            self.lock.release()
+        return False
 
     def begin(self):
         """Starts an execution: output counts as its own from now on."""
