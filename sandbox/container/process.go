@@ -28,6 +28,14 @@ const (
 	kernelListenFD   = 3 // the first of ExtraFiles
 )
 
+// threadCounts are the environment variables by which libraries for numbers,
+// joblib's loky and Python itself (3.13 and later) are told how many processors
+// there are.
+var threadCounts = []string{
+	"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+	"RAYON_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "PYTHON_CPU_COUNT",
+}
+
 // process is a kernel. It implements sandbox.Process.
 type process struct {
 	box    *box
@@ -218,9 +226,15 @@ func (x *box) environment() []string {
 		"HOME=" + workspaceDir, "PWD=" + workspaceDir, "USER=user", "LOGNAME=user", "SHELL=/bin/sh",
 		"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "TERM=dumb",
 		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
-		// Libraries size their thread pools by the host's cores otherwise.
-		"OMP_NUM_THREADS=" + threads, "OPENBLAS_NUM_THREADS=" + threads, "MKL_NUM_THREADS=" + threads,
-		"MPLCONFIGDIR=/tmp/matplotlib", "XDG_CACHE_HOME=/tmp/.cache",
+		// Not in the workspace, where a user would find them among the files. Agg
+		// is for child processes; the kernel has figures shown.
+		"IPYTHONDIR=/tmp/.ipython", "MPLCONFIGDIR=/tmp/.matplotlib", "XDG_CACHE_HOME=/tmp/.cache", "MPLBACKEND=Agg",
+		// Without a network pip fails at once instead of trying for a minute.
+		"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=0",
+	}
+	// Libraries size their thread pools by the host's cores otherwise.
+	for _, name := range threadCounts {
+		env = append(env, name+"="+threads)
 	}
 	return append(env, x.spec.Env...)
 }

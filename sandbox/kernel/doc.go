@@ -19,6 +19,7 @@
 //	{"type":"hello","protocol":1,"python":"3.11.7","shell":"plain","pid":7,
 //	 "next_seq":1,"acked":0,"last_id":0,"active":null}
 //
+// shell is "ipython" where the image has IPython, else "plain".
 // next_seq is the number that the next event will get, acked the highest one
 // acknowledged, last_id the id of the last request that arrived (0: none).
 // active is null, or {"id":…,"type":…,"seq":…}: the request whose answer is not

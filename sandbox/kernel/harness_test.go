@@ -45,8 +45,13 @@ func pythons(t testing.TB) []string {
 // eachPython runs a test with every interpreter.
 func eachPython(t *testing.T, f func(t *testing.T, python string)) {
 	for _, python := range pythons(t) {
-		t.Run(filepath.Base(filepath.Dir(filepath.Dir(python))), func(t *testing.T) { f(t, python) })
+		t.Run(pythonName(python), func(t *testing.T) { f(t, python) })
 	}
+}
+
+// pythonName is the folder that an interpreter is installed in.
+func pythonName(python string) string {
+	return filepath.Base(filepath.Dir(filepath.Dir(python)))
 }
 
 // onePython is the interpreter for tests that do not depend on its version.
@@ -83,6 +88,11 @@ type running struct {
 
 func startKernel(t testing.TB, python string) *running {
 	t.Helper()
+	return startKernelWith(t, python, func(*exec.Cmd) {})
+}
+
+func startKernelWith(t testing.TB, python string, change func(*exec.Cmd)) *running {
+	t.Helper()
 	src, err := source()
 	if err != nil {
 		t.Fatal(err)
@@ -107,10 +117,12 @@ func startKernel(t testing.TB, python string) *running {
 	r.cmd = exec.Command(python, "-X", "utf8", "-s", filepath.Join(src, "__main__.py"), "--listen-fd", "3")
 	r.cmd.Dir = r.dir
 	r.cmd.ExtraFiles = []*os.File{file}
-	r.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "LC_ALL=C.UTF-8"}
+	r.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "LC_ALL=C.UTF-8",
+		"IPYTHONDIR=" + filepath.Join(socketDir, "ipython"), "MPLCONFIGDIR=" + filepath.Join(socketDir, "matplotlib")}
 	r.cmd.Stderr = &r.stderr
 	r.cmd.WaitDelay = time.Second
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	change(r.cmd)
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

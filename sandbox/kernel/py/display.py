@@ -24,7 +24,7 @@ METHODS = (
     ("application/pdf", "_repr_pdf_"),
 )
 _KEY = re.compile(r"[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+")
-_PLAIN = (bool, int, float, complex, str, bytes, list, dict, tuple, set, frozenset, type(None))
+PLAIN = (bool, int, float, complex, str, bytes, list, dict, tuple, set, frozenset, type(None))
 
 
 def _method(obj, name):
@@ -61,7 +61,7 @@ def _split(answer):
 
 def bundle(obj, text=None, include=None, exclude=None):
     """The MIME bundle and metadata of an object. User code runs."""
-    if type(obj) in _PLAIN:
+    if type(obj) in PLAIN:
         return {"text/plain": bounded_utf8(safe_repr(obj) if text is None else text, MAX_TEXT)}, {}
     data, metadata = {}, {}
     for mime, name in METHODS:
@@ -170,7 +170,7 @@ class Displayer:
             elif isinstance(obj, dict):
                 data, extra = clean(obj)
             else:
-                raise TypeError("display(raw=True) takes dictionaries of MIME type to data")
+                raise TypeError("data must be a dict, got: %.100r" % (obj,))
             if metadata:
                 extra.update(clean({}, metadata)[1])
             self.send("update_display_data" if update else "display_data", data, extra, display_id)

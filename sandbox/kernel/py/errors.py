@@ -3,7 +3,9 @@
 import os
 import traceback
 
-HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Folders whose frames are left out of tracebacks: the kernel's own, and those
+# of what runs cells for it.
+_hidden = (os.path.dirname(os.path.abspath(__file__)) + os.sep,)
 MAX_TRACEBACK = 64 << 10
 MAX_VALUE = 8 << 10
 MAX_NAME = 256
@@ -12,6 +14,12 @@ MAX_LINES = 2000
 MAX_FRAMES = 1000
 CUT_MARK = "… cut: %d characters …"
 CHAIN_DEPTH = 50
+
+
+def hide(folder):
+    """Leaves the frames of a folder's files out of tracebacks from now on."""
+    global _hidden
+    _hidden += (folder + os.sep,)
 
 
 def _middle_cut(text, limit):
@@ -36,7 +44,7 @@ def _strip(exc, depth=0):
     """Removes the kernel's frames from an exception and those it came from."""
     if exc is None or depth > CHAIN_DEPTH:
         return
-    exc.stack[:] = [f for f in exc.stack if not f.filename.startswith(HERE)]
+    exc.stack[:] = [f for f in exc.stack if not f.filename.startswith(_hidden)]
     _strip(exc.__cause__, depth + 1)
     _strip(exc.__context__, depth + 1)
     for inner in getattr(exc, "exceptions", None) or ():
@@ -52,7 +60,7 @@ def _long(tb):
 
 def _text(error, frames):
     tb = error.__traceback__ if frames else None
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(HERE):
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_hidden):
         tb = tb.tb_next
     limit = -MAX_FRAMES if _long(tb) else None
     exc = traceback.TracebackException(type(error), error, tb, limit=limit)

@@ -6,6 +6,7 @@ import ast
 import linecache
 import re
 
+from . import charts
 from .bound import ResultWatch
 from .display import bundle
 from .shell import Outcome, Shell, failed
@@ -31,8 +32,14 @@ class PlainShell(Shell):
         self._loop = None
         self.namespace["display"] = displayer.display
         self.namespace["update_display"] = displayer.update
+        charts.connect(displayer, self.name == "ipython")
 
     def run(self, code, filename):
+        outcome = self._run(code, filename)
+        charts.end_cell()
+        return outcome
+
+    def _run(self, code, filename):
         self.result = None
         try:
             source, tree = self._parse(code, filename)
@@ -45,9 +52,9 @@ class PlainShell(Shell):
                 codes.append(self._compile(ast.Expression(last), filename, "eval"))
                 tree.body.append(ast.Expr(last))
         except KeyboardInterrupt as e:
-            return failed(e)
+            return self._failed(e)
         except Exception as e:  # SyntaxError, ValueError (NUL), RecursionError …
-            return failed(e, frames=False)
+            return self._failed(e, frames=False)
         try:
             with ResultWatch(self.namespace, tree) as watch:
                 value = None
@@ -55,22 +62,30 @@ class PlainShell(Shell):
                     value = self._evaluate(compiled)
             return self._finish(value if last is not None else None, watch, last, source)
         except BaseException as e:  # SystemExit, too, ends only the cell
-            return failed(e)
+            return self._failed(e)
+
+    def _failed(self, error, frames=True):
+        return failed(error, frames)
 
     def _finish(self, value, watch, last, source):
         if value is not None:
-            text = safe_repr(value)
             self.result = value
-            self._set_underscore(value)
-            if not _suppressed(source, last):
-                data, metadata = bundle(value, text)
-                self._displayer.send("execute_result", data, metadata, hold=True)
+            text = self._show(value, _suppressed(source, last))
             return Outcome("ok", None, "expression", value, bounded_utf8(text, MAX_REPR))
         if watch.bound:
             self.result = watch.value
             text = bounded_utf8(safe_repr(watch.value), MAX_REPR)
             return Outcome("ok", None, "variable", watch.value, text)
         return Outcome("ok")
+
+    def _show(self, value, suppressed):
+        """Shows a cell's value, unless a semicolon says not to; returns its repr."""
+        text = safe_repr(value)
+        self._set_underscore(value)
+        if not suppressed:
+            data, metadata = bundle(value, text)
+            self._displayer.send("execute_result", data, metadata, hold=True)
+        return text
 
     def _set_underscore(self, value):
         """Sets `_`, unless the user's code uses that name for its own."""

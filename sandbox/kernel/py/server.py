@@ -5,6 +5,7 @@ import socket
 import sys
 import traceback
 import warnings
+from site import getusersitepackages
 
 from . import errors
 from .channel import Channel
@@ -13,8 +14,7 @@ from .guard import Guard
 from .inputs import Inputs, InvalidRequest
 from .loop import Loop, Wake
 from .output import Output, text_stream, write_all
-from .plain import PlainShell
-from .shell import Outcome
+from .shell import Outcome, find_shell
 from .values import lossless
 
 EXIT_CHILD_ERROR = 1
@@ -23,17 +23,22 @@ EXIT_CHILD_ERROR = 1
 class Server:
     def __init__(self, listen_fd, old_main):
         self._old_main = old_main  # its globals must outlive the replacement
+        shell = find_shell()
         self._listener = socket.socket(fileno=listen_fd)
         self._listener.set_inheritable(False)
         self._listener.setblocking(False)
         self._guard = Guard()
         self._wake, self._wake_main = Wake(), Wake()
-        self._channel = Channel(self._guard, self._wake, self._wake_main, PlainShell.name)
+        self._channel = Channel(self._guard, self._wake, self._wake_main, shell.name)
         self._output = Output(self._guard, self._channel)
         self._inputs = Inputs()
         sys.stdout = sys.__stdout__ = text_stream(self._output, 0)
         sys.stderr = sys.__stderr__ = text_stream(self._output, 1)
-        self._shell = PlainShell(Displayer(self._output.emit))
+        self._shell = shell(Displayer(self._output.emit))
+        # Where pip installs to when a user may not write to the image. Last, and
+        # only now: what lies there must not shadow what the kernel imports.
+        self._user_site = getusersitepackages()
+        sys.path.append(self._user_site)
         self._count = 0
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
@@ -108,6 +113,7 @@ class Server:
         try:
             self._inputs.apply(request)
             self._refresh_imports()
+            self._shell.begin(request["code"])
             outcome = self._as_user(self._shell.run, request["code"], filename)
         except InvalidRequest as e:
             outcome = Outcome("error", errors.event(*e.args))
@@ -127,8 +133,11 @@ class Server:
     def _refresh_imports(self):
         """Lets import see files that came since: the cache compares times that
         can be as coarse as a clock tick."""
+        finders = sys.path_importer_cache
+        if finders.get(self._user_site) is None:
+            finders.pop(self._user_site, None)  # it may be there by now
         try:
-            finder = sys.path_importer_cache.get(os.getcwd())
+            finder = finders.get(os.getcwd())
         except OSError:
             return
         if finder is not None and hasattr(finder, "invalidate_caches"):

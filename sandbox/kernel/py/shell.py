@@ -2,6 +2,7 @@
 
 import sys
 import types
+from importlib.util import find_spec
 
 from . import errors
 
@@ -25,8 +26,9 @@ def failed(error, frames=True):
 
 
 class Shell:
-    """Runs cells in one namespace. Both methods run as user code: a
-    KeyboardInterrupt can strike anywhere in them."""
+    """Runs cells in one namespace. run and condition run as user code: a
+    KeyboardInterrupt, or what a user's signal handler raises, can strike
+    anywhere in them."""
 
     name = "?"
 
@@ -37,6 +39,10 @@ class Shell:
         self.namespace = self.module.__dict__
         self.result = None  # what the last execution bound, for conditions
         sys.modules["__main__"] = self.module
+
+    def begin(self, code):
+        """Takes note of a cell before it runs. No user code runs here, and no
+        signal strikes: locks can be taken."""
 
     def run(self, code, filename):
         """Runs a cell and shows its value; returns an Outcome. It catches what
@@ -57,6 +63,20 @@ class Shell:
             return "interrupted", "KeyboardInterrupt"
         except BaseException as e:
             return "runtime_error", _one_line(e)
+
+
+def find_shell():
+    """The class of the best shell that this Python has the packages for."""
+    if find_spec("IPython"):
+        try:
+            from .ipython import IPythonShell
+
+            return IPythonShell
+        except Exception as e:  # a broken package must not cost the session
+            sys.stderr.write("IPython can't be used: %s\n" % _one_line(e))
+    from .plain import PlainShell
+
+    return PlainShell
 
 
 def _one_line(error):

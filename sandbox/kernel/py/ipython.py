@@ -1,0 +1,162 @@
+"""The shell with IPython: magics, `!commands`, rich display, In and Out.
+
+IPython transforms what isn't Python, formats what is shown, and keeps its
+history. Cells are compiled, run and reported as the plain shell does it, so
+that results, tracebacks and interrupts don't depend on what an image holds.
+"""
+
+import os
+import sys
+
+import IPython
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+from IPython.display import update_display
+from traitlets import Any
+from traitlets.config import Config
+
+from . import errors
+from .display import PLAIN, clean
+from .plain import PlainShell
+from .values import safe_repr
+
+errors.hide(os.path.dirname(os.path.abspath(IPython.__file__)))
+
+
+class _Hook(DisplayHook):
+    """Shows values as events in the place of `Out[1]: …`."""
+
+    displayer = Any()
+    text = None  # of the last value shown
+
+    @property
+    def prompt_count(self):
+        # The counter of cells moves before the cell or after it, as versions go.
+        return len(self.shell.history_manager.input_hist_parsed) - 1
+
+    def write_output_prompt(self):
+        pass
+
+    def log_output(self, format_dict):
+        """Does nothing: Out keeps the values, and that must do."""
+
+    def write_format_data(self, format_dict, md_dict=None):
+        self.text = format_dict.get("text/plain")
+        data, metadata = clean(format_dict, md_dict)
+        self.displayer.send("execute_result", data, metadata, hold=True)
+
+    def quiet(self):
+        return False  # the plain shell's rule decides
+
+
+class _Publisher(DisplayPublisher):
+    """Shows what display() is given."""
+
+    displayer = Any()
+
+    def publish(self, data, metadata=None, source=None, *, transient=None, update=False, **kwargs):
+        self._validate_data(data, metadata)
+        data, metadata = clean(data, metadata)
+        kind = "update_display_data" if update else "display_data"
+        self.displayer.send(kind, data, metadata, (transient or {}).get("display_id"))
+
+    def clear_output(self, wait=False):
+        """Does nothing: output that has been sent can't be taken back."""
+
+
+class _IPython(InteractiveShell):
+    # A command's output goes to the streams that the kernel captures; the
+    # default runs it on a terminal of its own.
+    system = InteractiveShell.system_raw
+
+    def enable_gui(self, gui=None):
+        """Does nothing: there is no screen, and so no event loop of one."""
+
+    def _showtraceback(self, etype, evalue, stb):
+        """Reports errors outside of cells: in formatters, callbacks, `%tb`."""
+        sys.stderr.write("\n".join(errors.describe(evalue)["traceback"]) + "\n")
+
+
+class IPythonShell(PlainShell):
+    name = "ipython"
+
+    def __init__(self, displayer):
+        super().__init__(displayer)
+        config = Config()
+        # No database, and no thread that writes to it.
+        config.HistoryManager.enabled = False
+        config.HistoryAccessor.enabled = False
+        # IPython's own are in builtins.
+        del self.namespace["display"], self.namespace["update_display"]
+        self._ip = ip = _IPython.instance(
+            config=config,
+            colors="nocolor",
+            user_module=self.module,
+            user_ns=self.namespace,
+            displayhook_class=_Hook,
+            display_pub_class=_Publisher,
+        )
+        ip.displayhook.displayer = ip.display_pub.displayer = displayer
+        self.namespace["update_display"] = ip.user_ns_hidden["update_display"] = update_display
+        for name in ("exit", "quit"):  # those of a terminal would end IPython
+            self.namespace.pop(name, None)
+        self._error = None
+
+    def begin(self, code):
+        history = self._ip.history_manager
+        history.store_inputs(self._ip.execution_count, code)
+        history.db_input_cache = []  # there is no database
+
+    def run(self, code, filename):
+        ip = self._ip
+        info = ExecutionInfo(code, True, False, None, None)
+        report = ExecutionResult(info)
+        report.execution_count = ip.execution_count
+        self._error = None
+        ip.events.trigger("pre_execute")
+        ip.events.trigger("pre_run_cell", info)
+        with ip.display_trap:
+            outcome = super().run(code, filename)
+        if outcome.source == "expression":
+            report.result = outcome.value
+        report.error_in_exec = self._error
+        ip.last_execution_succeeded = outcome.error is None
+        ip.last_execution_result = report
+        # Figures that the cell left are shown by one of these.
+        ip.events.trigger("post_execute")
+        ip.events.trigger("post_run_cell", report)
+        ip.execution_count += 1
+        return outcome
+
+    def _parse(self, code, filename):
+        """Only what isn't Python, or what the user's own transformers may
+        change, goes through IPython's transformation."""
+        ip = self._ip
+        if not ip.input_transformers_post:
+            try:
+                source, tree = super()._parse(code, filename)
+                return source, ip.transform_ast(tree)
+            except SyntaxError:
+                pass
+        code = ip.transform_cell(code)
+        ip.history_manager.input_hist_parsed[-1] = code.rstrip("\n")
+        source, tree = super()._parse(code, filename)
+        return source, ip.transform_ast(tree)
+
+    def _failed(self, error, frames=True):
+        self._error = error
+        # For %tb and %debug.
+        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+        return super()._failed(error, frames)
+
+    def _show(self, value, suppressed):
+        if suppressed:
+            return safe_repr(value)
+        hook = self._ip.displayhook
+        hook.text = None
+        hook(value)
+        # The text shown is the repr, but for containers, which are laid out.
+        if type(value) in PLAIN or not isinstance(hook.text, str):
+            return safe_repr(value)
+        return hook.text
