@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tcid/api/transport"
 	"tcid/daemon/session"
 )
 
@@ -150,13 +151,6 @@ func peerOf(r *http.Request) peer {
 	return p
 }
 
-type principalKey struct{}
-
-func principalOf(r *http.Request) session.Principal {
-	p, _ := r.Context().Value(principalKey{}).(session.Principal)
-	return p
-}
-
 // authenticate finds the principal, or refuses. /healthz is for everybody.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -169,7 +163,7 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+		next.ServeHTTP(w, transport.WithCaller(r, p))
 	})
 }
 
@@ -187,6 +181,6 @@ func (s *Server) identify(r *http.Request) (session.Principal, error) {
 			return p, nil
 		}
 	}
-	return session.Principal{}, &httpError{status: http.StatusUnauthorized, kind: typeAuth, code: "invalid_api_key",
-		message: "the API key is missing or wrong; send \"Authorization: Bearer KEY\" with a key of the daemon's key file"}
+	return session.Principal{}, &transport.Error{Status: http.StatusUnauthorized, Type: transport.TypeAuth, Code: "invalid_api_key",
+		Message: "the API key is missing or wrong; send \"Authorization: Bearer KEY\" with a key of the daemon's key file"}
 }

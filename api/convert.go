@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/grade"
 	"tcid/daemon/session"
@@ -28,13 +29,13 @@ func gradeTest(i int, t v1.Test) (grade.Test, error) {
 		out.Type = grade.TypeCondition
 	}
 	if out.Type != grade.TypeCondition {
-		return out, badRequest("invalid_value", "tests", "tests[%d]: type %q is not supported; use \"condition\"", i, t.Type)
+		return out, transport.BadRequest("invalid_value", "tests", "tests[%d]: type %q is not supported; use \"condition\"", i, t.Type)
 	}
 	if t.Condition == "" {
-		return out, badRequest("missing_field", "tests", "tests[%d]: condition is missing", i)
+		return out, transport.BadRequest("missing_field", "tests", "tests[%d]: condition is missing", i)
 	}
 	if t.Reward != nil && t.Weight != nil {
-		return out, badRequest("invalid_value", "tests", "tests[%d]: reward and weight are two names of one thing; give one", i)
+		return out, transport.BadRequest("invalid_value", "tests", "tests[%d]: reward and weight are two names of one thing; give one", i)
 	}
 	for _, points := range []*float64{t.Reward, t.Weight} {
 		if points != nil {

@@ -2,17 +2,15 @@ package api
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
+	"fmt"
 	"math"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 )
@@ -21,56 +19,11 @@ import (
 // a typing error than a wish. optional allows an empty body. It returns the
 // body for a second look.
 func readJSON(w http.ResponseWriter, r *http.Request, v any, optional bool) ([]byte, error) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBody))
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, err
-		}
-		return nil, badRequest("invalid_body", "", "the request body could not be read: it was cut off or came too slowly")
+	body, err := transport.ReadBody(w, r, optional)
+	if err != nil || optional && len(bytes.TrimSpace(body)) == 0 {
+		return body, err
 	}
-	// From here on the connection is only watched for its end; a deadline would
-	// look like that end.
-	_ = control.SetReadDeadline(time.Time{})
-	if len(bytes.TrimSpace(body)) == 0 {
-		if optional {
-			return body, nil
-		}
-		return nil, badRequest("invalid_json", "", "the request needs a JSON body")
-	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return nil, &httpError{status: http.StatusUnsupportedMediaType, kind: typeInvalid, code: "unsupported_media_type",
-			message: "send the body with Content-Type: application/json"}
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(v); err != nil {
-		return nil, jsonError(err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, badRequest("invalid_json", "", "there is something after the JSON value of the body")
-	}
-	return body, nil
-}
-
-// jsonError says what is wrong with a body in the client's terms.
-func jsonError(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		if wrongType.Field == "" {
-			return badRequest("invalid_json", "", "the body must be a JSON object")
-		}
-		return badRequest("invalid_value", wrongType.Field, "%s must not be a JSON %s", wrongType.Field, wrongType.Value)
-	}
-	// encoding/json has no type for this one.
-	if field, ok := strings.CutPrefix(err.Error(), `json: unknown field "`); ok {
-		field = strings.TrimSuffix(field, `"`)
-		return badRequest("unknown_field", field, "there is no field %q here; check its spelling in the API description", field)
-	}
-	return badRequest("invalid_json", "", "the body is not valid JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return body, transport.Decode(body, v, true)
 }
 
 // seconds turns a number of the wire into a duration.
@@ -79,7 +32,7 @@ func seconds(param string, s *float64) (time.Duration, error) {
 		return 0, nil
 	}
 	if math.IsNaN(*s) || *s < 0 || *s > float64(math.MaxInt64)/float64(time.Second) {
-		return 0, badRequest("invalid_value", param, "%s must be a number of seconds, not below 0", param)
+		return 0, transport.BadRequest("invalid_value", param, "%s must be a number of seconds, not below 0", param)
 	}
 	return time.Duration(*s * float64(time.Second)), nil
 }
@@ -87,7 +40,7 @@ func seconds(param string, s *float64) (time.Duration, error) {
 // positiveSeconds is seconds for times that can't be 0.
 func positiveSeconds(param string, s *float64) (time.Duration, error) {
 	if s != nil && *s <= 0 {
-		return 0, badRequest("invalid_value", param, "%s must be above 0", param)
+		return 0, transport.BadRequest("invalid_value", param, "%s must be above 0", param)
 	}
 	return seconds(param, s)
 }
@@ -114,7 +67,7 @@ func sessionSpec(in v1.SessionSpec) (session.Spec, error) {
 	if in.Network != nil {
 		out.NetworkMode = in.Network.Mode
 		if len(in.Network.Allow) > 0 {
-			return out, badRequest("unsupported", "network.allow", "sessions have no network; network.allow is not supported")
+			return out, transport.BadRequest("unsupported", "network.allow", "sessions have no network; network.allow is not supported")
 		}
 	}
 	out.Files, err = inlineFiles(in.Files)
@@ -124,19 +77,13 @@ func sessionSpec(in v1.SessionSpec) (session.Spec, error) {
 func inlineFiles(in []v1.InlineFile) ([]session.File, error) {
 	var out []session.File
 	for i, f := range in {
-		content := []byte(f.Content)
-		switch f.Encoding {
-		case "string":
-		case "base64":
-			var err error
-			if content, err = base64.StdEncoding.DecodeString(f.Content); err != nil {
-				return nil, badRequest("invalid_file", "files", "files[%d]: content is not valid base64", i)
-			}
-		default:
-			return nil, badRequest("invalid_file", "files", "files[%d]: encoding must be \"string\" or \"base64\"", i)
+		which := fmt.Sprintf("files[%d]", i)
+		content, err := transport.FileContent(which, f.Encoding, f.Content)
+		if err != nil {
+			return nil, err
 		}
 		if f.Name == "" {
-			return nil, badRequest("invalid_file", "files", "files[%d]: name is missing", i)
+			return nil, transport.BadRequest("invalid_file", "files", "%s: name is missing", which)
 		}
 		out = append(out, session.File{Name: f.Name, Content: content})
 	}
@@ -152,11 +99,11 @@ func execSpec(in v1.ExecSpec, body []byte) (session.ExecSpec, error) {
 			Code *string `json:"code"`
 		}
 		if err := json.Unmarshal(body, &probe); err != nil || probe.Code == nil {
-			return out, badRequest("missing_field", "code", "code is missing: send the Python code to run")
+			return out, transport.BadRequest("missing_field", "code", "code is missing: send the Python code to run")
 		}
 	}
 	if in.MaxOutputBytes < 0 {
-		return out, badRequest("invalid_value", "max_output_bytes", "max_output_bytes must be above 0")
+		return out, transport.BadRequest("invalid_value", "max_output_bytes", "max_output_bytes must be above 0")
 	}
 	if in.Stdin != nil {
 		out.Stdin = append([]byte{}, *in.Stdin...)
@@ -188,7 +135,7 @@ func checkQuery(r *http.Request, known ...string) error {
 			continue
 		}
 		if !slices.Contains(known, key) {
-			return badRequest("unknown_field", key, "there is no query parameter %q here", key)
+			return transport.BadRequest("unknown_field", key, "there is no query parameter %q here", key)
 		}
 	}
 	return nil
@@ -212,6 +159,6 @@ func boolQuery(r *http.Request, key string) (bool, error) {
 	case "true", "1":
 		return true, nil
 	default:
-		return false, badRequest("invalid_value", key, "%s must be true or false, not %q", key, v)
+		return false, transport.BadRequest("invalid_value", key, "%s must be true or false, not %q", key, v)
 	}
 }

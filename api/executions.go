@@ -1,10 +1,10 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 )
@@ -47,7 +47,7 @@ func (s *Server) executeOnce(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	e, err := s.Sessions.StartOnce(r.Context(), principalOf(r), spec, exec)
+	e, err := s.Sessions.StartOnce(r.Context(), transport.Caller(r), spec, exec)
 	if err != nil {
 		return err
 	}
@@ -55,38 +55,11 @@ func (s *Server) executeOnce(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// waitFor answers with the execution once it has finished. When that takes
-// long, the header and then white space, which JSON allows before its value,
-// are sent meanwhile: clients and proxies give up on connections that say
-// nothing. A client that goes away has its execution cancelled after a while.
+// waitFor answers with the execution once it has finished. A client that goes
+// away has its execution cancelled after a while.
 func (s *Server) waitFor(w http.ResponseWriter, r *http.Request, e *session.Execution) {
-	beat := time.NewTicker(heartbeatInterval)
-	defer beat.Stop()
-	control := http.NewResponseController(w)
-	begun := false
-	for {
-		select {
-		case <-e.Done():
-			answer := executionOf(e.Result())
-			if !begun {
-				writeJSON(w, http.StatusOK, answer)
-				return
-			}
-			_ = json.NewEncoder(w).Encode(answer) // a client that has gone needs no answer
-			return
-		case <-beat.C:
-			if !begun {
-				begun = true
-				w.Header().Set("Content-Type", "application/json")
-				w.Header().Set("X-Accel-Buffering", "no")
-				w.WriteHeader(http.StatusOK)
-			}
-			_, _ = w.Write([]byte{' '})
-			_ = control.Flush()
-		case <-r.Context().Done():
-			go cancelAbandoned(e)
-			return
-		}
+	if !transport.Await(w, r, e.Done(), func() any { return executionOf(e.Result()) }) {
+		go cancelAbandoned(e)
 	}
 }
 
@@ -108,22 +81,22 @@ func (s *Server) listExecutions(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range found.Executions() {
 		list.Data = append(list.Data, executionOf(e.Result()))
 	}
-	writeJSON(w, http.StatusOK, list)
+	transport.WriteJSON(w, http.StatusOK, list)
 	return nil
 }
 
 func (s *Server) getExecution(w http.ResponseWriter, r *http.Request) error {
-	e, err := s.Sessions.Execution(principalOf(r), r.PathValue("id"))
+	e, err := s.Sessions.Execution(transport.Caller(r), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, executionOf(e.Result()))
+	transport.WriteJSON(w, http.StatusOK, executionOf(e.Result()))
 	return nil
 }
 
 // cancelExecution answers when the execution has ended.
 func (s *Server) cancelExecution(w http.ResponseWriter, r *http.Request) error {
-	e, err := s.Sessions.Execution(principalOf(r), r.PathValue("id"))
+	e, err := s.Sessions.Execution(transport.Caller(r), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -131,6 +104,6 @@ func (s *Server) cancelExecution(w http.ResponseWriter, r *http.Request) error {
 	if err := e.Wait(r.Context()); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, executionOf(e.Result()))
+	transport.WriteJSON(w, http.StatusOK, executionOf(e.Result()))
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/sandbox/workspace"
 )
@@ -47,7 +48,7 @@ func (s *Server) listFiles(w http.ResponseWriter, r *http.Request) error {
 	for _, info := range infos {
 		list.Data = append(list.Data, fileInfoOf(info))
 	}
-	writeJSON(w, http.StatusOK, list)
+	transport.WriteJSON(w, http.StatusOK, list)
 	return nil
 }
 
@@ -59,12 +60,12 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request) error {
 	if text := r.URL.Query().Get("mode"); text != "" {
 		mode, err := strconv.ParseUint(text, 8, 32)
 		if err != nil || mode > permissionBits {
-			return badRequest("invalid_value", "mode", "mode must be permission bits in octal, such as 0644")
+			return transport.BadRequest("invalid_value", "mode", "mode must be permission bits in octal, such as 0644")
 		}
 		options.Mode = fs.FileMode(mode)
 	}
 	if r.ContentLength > maxFileBody {
-		return bodyTooLarge(maxFileBody)
+		return transport.BodyTooLarge(maxFileBody)
 	}
 	dir, done, err := s.workspace(r)
 	if err != nil {
@@ -79,7 +80,7 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request) error {
 	if created {
 		status = http.StatusCreated
 	}
-	writeJSON(w, status, fileInfoOf(info))
+	transport.WriteJSON(w, status, fileInfoOf(info))
 	return nil
 }
 
@@ -95,7 +96,7 @@ func (p *patient) Read(b []byte) (int, error) {
 	if err != nil {
 		_ = p.control.SetReadDeadline(time.Time{})
 		if err != io.EOF { //nolint:errorlint // a Reader's EOF is never wrapped
-			err = badRequest("invalid_body", "", "the file could not be read: it was cut off or came too slowly")
+			err = transport.BadRequest("invalid_body", "", "the file could not be read: it was cut off or came too slowly")
 		}
 	}
 	return n, err

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"tcid/api/transport"
 )
 
 // guard refuses what a web page could send: requests whose Host is not ours,
@@ -15,13 +17,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !peerOf(r).unix {
 			if !s.hostAllowed(r.Host) {
-				s.fail(w, r, &httpError{status: http.StatusMisdirectedRequest, kind: typePermission, code: "host_not_allowed",
-					message: "this daemon does not answer for the host in the request; start it with --allow-host for other names"})
+				s.fail(w, r, &transport.Error{Status: http.StatusMisdirectedRequest, Type: transport.TypePermission, Code: "host_not_allowed",
+					Message: "this daemon does not answer for the host in the request; start it with --allow-host for other names"})
 				return
 			}
 			if origin := r.Header.Get("Origin"); origin != "" && !s.originAllowed(origin) {
-				s.fail(w, r, &httpError{status: http.StatusForbidden, kind: typePermission, code: "origin_not_allowed",
-					message: "requests from web pages are refused; start the daemon with --allow-host to allow a page's host"})
+				s.fail(w, r, &transport.Error{Status: http.StatusForbidden, Type: transport.TypePermission, Code: "origin_not_allowed",
+					Message: "requests from web pages are refused; start the daemon with --allow-host to allow a page's host"})
 				return
 			}
 		}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -11,21 +10,16 @@ import (
 	"strings"
 
 	"go.uber.org/zap"
+
+	"tcid/api/transport"
 )
-
-type requestIDKey struct{}
-
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
-	return id
-}
 
 // outer gives every request an id and keeps a panic to the request that
 // caused it.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := "req_" + rand.Text()
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		r = transport.WithRequestID(r, id)
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
@@ -61,14 +55,14 @@ func (s *Server) unrouted(mux *http.ServeMux) http.Handler {
 		switch {
 		case probe.status == http.StatusMethodNotAllowed:
 			w.Header().Set("Allow", probe.header.Get("Allow"))
-			s.fail(w, r, &httpError{status: probe.status, kind: typeInvalid, code: "method_not_allowed",
-				message: fmt.Sprintf("%s is not possible here; allowed: %s", r.Method, probe.header.Get("Allow"))})
+			s.fail(w, r, &transport.Error{Status: probe.status, Type: transport.TypeInvalid, Code: "method_not_allowed",
+				Message: fmt.Sprintf("%s is not possible here; allowed: %s", r.Method, probe.header.Get("Allow"))})
 		case probe.status >= 300 && probe.status < 400:
-			s.fail(w, r, &httpError{status: http.StatusNotFound, kind: typeNotFound, code: "not_found",
-				message: "the path is not in its shortest form: \"//\" and dots must be percent-encoded"})
+			s.fail(w, r, &transport.Error{Status: http.StatusNotFound, Type: transport.TypeNotFound, Code: "not_found",
+				Message: "the path is not in its shortest form: \"//\" and dots must be percent-encoded"})
 		default:
-			s.fail(w, r, &httpError{status: http.StatusNotFound, kind: typeNotFound, code: "not_found",
-				message: "there is no such route; see the API description for those that exist"})
+			s.fail(w, r, &transport.Error{Status: http.StatusNotFound, Type: transport.TypeNotFound, Code: "not_found",
+				Message: "there is no such route; see the API description for those that exist"})
 		}
 	})
 }

@@ -12,18 +12,15 @@ import (
 
 // Bounds of requests and connections.
 const (
-	maxJSONBody       = 64 << 20
-	maxFileBody       = 1 << 30
-	maxHeaderBytes    = 32 << 10
-	headerTimeout     = 5 * time.Second
-	bodyTimeout       = 60 * time.Second // for a whole JSON body
-	stallTimeout      = 30 * time.Second // between two pieces of a file
-	idleTimeout       = 60 * time.Second
-	heartbeatInterval = 10 * time.Second
-	disconnectGrace   = 5 * time.Second
-	defaultPage       = 100
-	maxPage           = 1000
-	maxListedFiles    = 10_000
+	maxFileBody     = 1 << 30
+	maxHeaderBytes  = 32 << 10
+	headerTimeout   = 5 * time.Second
+	stallTimeout    = 30 * time.Second // between two pieces of a file
+	idleTimeout     = 60 * time.Second
+	disconnectGrace = 5 * time.Second
+	defaultPage     = 100
+	maxPage         = 1000
+	maxListedFiles  = 10_000
 )
 
 // Images lists what sessions can be made from.

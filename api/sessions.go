@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 )
@@ -18,12 +19,12 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	created, err := s.Sessions.Create(r.Context(), principalOf(r), spec)
+	created, err := s.Sessions.Create(r.Context(), transport.Caller(r), spec)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/v1/sessions/"+created.ID())
-	writeJSON(w, http.StatusCreated, s.sessionOf(created.Info()))
+	transport.WriteJSON(w, http.StatusCreated, s.sessionOf(created.Info()))
 	return nil
 }
 
@@ -35,11 +36,11 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	if text := r.URL.Query().Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxPage {
-			return badRequest("invalid_value", "limit", "limit must be a number from 1 to %d", maxPage)
+			return transport.BadRequest("invalid_value", "limit", "limit must be a number from 1 to %d", maxPage)
 		}
 		limit = n
 	}
-	all := s.Sessions.List(principalOf(r), session.Filter{State: r.URL.Query().Get("state"), Metadata: metadataQuery(r)})
+	all := s.Sessions.List(transport.Caller(r), session.Filter{State: r.URL.Query().Get("state"), Metadata: metadataQuery(r)})
 	if after := r.URL.Query().Get("after"); after != "" {
 		from := -1
 		for i, one := range all {
@@ -48,7 +49,7 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 		if from < 0 {
-			return badRequest("invalid_value", "after", "the session named by after does not exist any more; start the listing again")
+			return transport.BadRequest("invalid_value", "after", "the session named by after does not exist any more; start the listing again")
 		}
 		all = all[from:]
 	}
@@ -59,7 +60,7 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	if len(all) > limit {
 		page.Next = &page.Data[limit-1].ID
 	}
-	writeJSON(w, http.StatusOK, page)
+	transport.WriteJSON(w, http.StatusOK, page)
 	return nil
 }
 
@@ -69,19 +70,19 @@ func (s *Server) closeSessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	metadata := metadataQuery(r)
 	if len(metadata) == 0 {
-		return badRequest("missing_field", "metadata", "name the sessions to close by metadata.KEY=VALUE; no request closes all")
+		return transport.BadRequest("missing_field", "metadata", "name the sessions to close by metadata.KEY=VALUE; no request closes all")
 	}
-	n, err := s.Sessions.CloseMatching(r.Context(), principalOf(r), metadata)
+	n, err := s.Sessions.CloseMatching(r.Context(), transport.Caller(r), metadata)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, v1.ClosedCount{Closed: n})
+	transport.WriteJSON(w, http.StatusOK, v1.ClosedCount{Closed: n})
 	return nil
 }
 
 // session finds the session that a path names.
 func (s *Server) session(r *http.Request) (*session.Session, error) {
-	return s.Sessions.Get(principalOf(r), r.PathValue("id"))
+	return s.Sessions.Get(transport.Caller(r), r.PathValue("id"))
 }
 
 func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
@@ -89,7 +90,7 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, s.sessionOf(found.Info()))
+	transport.WriteJSON(w, http.StatusOK, s.sessionOf(found.Info()))
 	return nil
 }
 
@@ -120,16 +121,16 @@ func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
 	if err := found.Update(patch); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, s.sessionOf(found.Info()))
+	transport.WriteJSON(w, http.StatusOK, s.sessionOf(found.Info()))
 	return nil
 }
 
 func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	if err := s.Sessions.Close(r.Context(), principalOf(r), id); err != nil {
+	if err := s.Sessions.Close(r.Context(), transport.Caller(r), id); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, v1.Closed{ID: id, Closed: true})
+	transport.WriteJSON(w, http.StatusOK, v1.Closed{ID: id, Closed: true})
 	return nil
 }
 
@@ -141,7 +142,7 @@ func (s *Server) interruptSession(w http.ResponseWriter, r *http.Request) error 
 	if err := found.Interrupt(); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusAccepted, s.sessionOf(found.Info()))
+	transport.WriteJSON(w, http.StatusAccepted, s.sessionOf(found.Info()))
 	return nil
 }
 
@@ -153,6 +154,6 @@ func (s *Server) restartSession(w http.ResponseWriter, r *http.Request) error {
 	if err := found.Restart(r.Context()); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, s.sessionOf(found.Info()))
+	transport.WriteJSON(w, http.StatusOK, s.sessionOf(found.Info()))
 	return nil
 }

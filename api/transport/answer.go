@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Heartbeat is how often an answer that takes long says that it will come.
+// Clients and proxies give up on connections that say nothing for a minute.
+const Heartbeat = 10 * time.Second
+
+// WriteJSON answers with a JSON value.
+func WriteJSON(w http.ResponseWriter, status int, body any) {
+	b, err := json.Marshal(body)
+	if err != nil { // the wire types always marshal
+		panic(fmt.Errorf("encode an answer: %w", err))
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(b)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // a client that has gone needs no answer
+}
+
+// Await answers with status 200 and what answer returns, once done is closed.
+// When that takes long, the header and then white space, which JSON allows
+// before its value, are sent meanwhile. It returns false when the client has
+// gone before.
+func Await(w http.ResponseWriter, r *http.Request, done <-chan struct{}, answer func() any) bool {
+	beat := time.NewTicker(Heartbeat)
+	defer beat.Stop()
+	control := http.NewResponseController(w)
+	begun := false
+	for {
+		select {
+		case <-done:
+			if begun {
+				_ = json.NewEncoder(w).Encode(answer()) // a client that has gone needs no answer
+			} else {
+				WriteJSON(w, http.StatusOK, answer())
+			}
+			return true
+		case <-beat.C:
+			if !begun {
+				begun = true
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("X-Accel-Buffering", "no")
+				w.WriteHeader(http.StatusOK)
+			}
+			_, _ = w.Write([]byte{' '})
+			_ = control.Flush()
+		case <-r.Context().Done():
+			return false
+		}
+	}
+}
