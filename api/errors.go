@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tcid/api/tci"
 	"tcid/api/transport"
 	v1 "tcid/api/v1"
 )
@@ -22,6 +23,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(h.RetryAfter.Seconds()))))
 	} else {
 		w.Header().Set("X-Should-Retry", "false")
+	}
+	if tci.Owns(r.URL.Path) {
+		transport.WriteJSON(w, h.Status, tci.BodyOf(h, transport.RequestID(r)))
+		return
 	}
 	body := v1.ErrorBody{Error: v1.Error{Message: h.Message, Type: h.Type, Code: &h.Code, RequestID: transport.RequestID(r)}}
 	if h.Param != "" {

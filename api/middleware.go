@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tcid/api/tci"
 	"tcid/api/transport"
 )
 
@@ -33,6 +34,17 @@ func (s *Server) outer(next http.Handler) http.Handler {
 				s.fail(w, r, fmt.Errorf("panic: %v", p))
 			}
 		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// rerouted gives the paths of package tci their one form.
+func rerouted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if route, ok := tci.Route(r.URL.Path); ok {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = route, ""
+		}
 		next.ServeHTTP(w, r)
 	})
 }

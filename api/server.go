@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tcid/api/tci"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 )
@@ -36,11 +37,12 @@ type Options struct {
 	Hosts    []string // Host values that TCP requests may name, besides loopback
 	Version  string
 	Log      *zap.Logger
+	TCI      tci.Settings
 	// Ready says whether the daemon takes work yet.
 	Ready func() bool
 }
 
-// Server answers the native routes.
+// Server answers all routes: the native ones, and those of package tci.
 type Server struct {
 	Options
 	handler http.Handler
@@ -50,6 +52,7 @@ type Server struct {
 func NewServer(o Options) *Server {
 	s := &Server{Options: o}
 	mux := http.NewServeMux()
+	together := tci.NewHandler(o.Sessions, o.TCI)
 	for pattern, handle := range map[string]handlerFunc{
 		"GET /healthz":    s.health,
 		"GET /readyz":     s.ready,
@@ -75,10 +78,13 @@ func NewServer(o Options) *Server {
 		"PUT /v1/sessions/{id}/files/{path...}":    s.putFile,
 		"GET /v1/sessions/{id}/files/{path...}":    s.getFile, // HEAD too
 		"DELETE /v1/sessions/{id}/files/{path...}": s.deleteFile,
+
+		"POST /v1/tci/execute": together.Execute,
+		"GET /v1/tci/sessions": together.Sessions,
 	} {
 		mux.Handle(pattern, s.answer(handle))
 	}
-	s.handler = s.outer(s.guard(s.authenticate(s.unrouted(mux))))
+	s.handler = s.outer(rerouted(s.guard(s.authenticate(s.unrouted(mux)))))
 	return s
 }
 

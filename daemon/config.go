@@ -5,12 +5,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"tcid/api/tci"
+	"tcid/daemon/session"
 )
 
 // Defaults; a unit file and the command line agree on them.
@@ -36,6 +42,12 @@ type Config struct {
 	DataDir    string   `yaml:"data_dir"`    // default /var/lib/tcid
 	AllowHosts []string `yaml:"allow_hosts"` // Host values that TCP requests may name
 	LogLevel   string   `yaml:"log_level"`   // debug, info, warn, error
+
+	// The routes of Together's Code Interpreter; see package api/tci.
+	TCISessionTTL    float64 `yaml:"tci_session_ttl"`    // seconds; default 1800
+	TCITimeout       float64 `yaml:"tci_timeout"`        // seconds, of one run; default 120
+	TCISessionErrors int     `yaml:"tci_session_errors"` // 200 (default) or 404
+	TCINoDataErrors  bool    `yaml:"tci_no_data_errors"` // leaves data.errors out
 
 	// Ephemeral ends all sessions with the daemon and removes its state. Until
 	// sessions can outlive a daemon, all do end with it.
@@ -88,6 +100,9 @@ func (c Config) Complete() (Config, error) {
 	} else if c.KeyFile != "" {
 		return c, errors.New("a key file is of no use without --listen: the Unix socket knows its callers by their user id")
 	}
+	if _, err := c.tciSettings(); err != nil {
+		return c, err
+	}
 	for i, h := range c.AllowHosts {
 		c.AllowHosts[i] = strings.ToLower(strings.TrimSpace(h))
 		if c.AllowHosts[i] == "" || strings.ContainsAny(h, "/ ") {
@@ -95,6 +110,29 @@ func (c Config) Complete() (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// tciSettings checks the settings of the routes of Together's Code Interpreter.
+func (c Config) tciSettings() (tci.Settings, error) {
+	s := tci.Settings{NotFoundStatus: c.TCISessionErrors, NoDataErrors: c.TCINoDataErrors}
+	if e := c.TCISessionErrors; e != 0 && e != http.StatusOK && e != http.StatusNotFound {
+		return s, fmt.Errorf("tci-session-errors: %d is neither 200 nor 404", e)
+	}
+	for _, d := range []struct {
+		name    string
+		seconds float64
+		most    time.Duration
+		to      *time.Duration
+	}{
+		{"tci-session-ttl", c.TCISessionTTL, session.MaxLifetime, &s.SessionTTL},
+		{"tci-timeout", c.TCITimeout, session.DefaultConfig().MaxExecTimeout, &s.ExecTimeout},
+	} {
+		if math.IsNaN(d.seconds) || d.seconds < 0 || d.seconds > d.most.Seconds() {
+			return s, fmt.Errorf("%s: want a number of seconds up to %.0f", d.name, d.most.Seconds())
+		}
+		*d.to = time.Duration(d.seconds * float64(time.Second))
+	}
+	return s, nil
 }
 
 // CgroupPath is the daemon's own cgroup where no systemd manages them.

@@ -161,9 +161,13 @@ func (d *Daemon) openImages(ctx context.Context) (*rootfs.Store, error) {
 }
 
 func (d *Daemon) listen(list api.Images) error {
+	together, err := d.cfg.tciSettings()
+	if err != nil {
+		return err
+	}
 	options := api.Options{
 		Sessions: d.sessions, Images: list, Hosts: d.cfg.AllowHosts,
-		Version: version.Version, Log: d.log.Named("api"), Ready: d.ready.Load,
+		TCI: together, Version: version.Version, Log: d.log.Named("api"), Ready: d.ready.Load,
 	}
 	l, err := listenUnix(d.cfg.Socket)
 	if err != nil {

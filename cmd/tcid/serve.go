@@ -46,6 +46,10 @@ flags; the last one wins.`,
 	f.StringVar(&configFile, "config", "", "YAML file with these settings")
 	f.StringSliceVar(&flags.AllowHosts, "allow-host", nil, "further host names that TCP requests may name (repeatable)")
 	f.BoolVar(&flags.Ephemeral, "ephemeral", false, "leave nothing in the state directory")
+	f.Float64Var(&flags.TCISessionTTL, "tci-session-ttl", 0, "seconds that sessions of Together's clients live (default 1800)")
+	f.Float64Var(&flags.TCITimeout, "tci-timeout", 0, "seconds that a run of Together's clients may take (default 120)")
+	f.IntVar(&flags.TCISessionErrors, "tci-session-errors", 0, "status for Together's clients when a session is gone: 200 or 404 (default 200)")
+	f.BoolVar(&flags.TCINoDataErrors, "tci-no-data-errors", false, "leave data.errors out of answers to Together's clients")
 	f.StringVar(&flags.LogLevel, "log-level", "", "debug, info, warn or error (default info)")
 	return cmd
 }
@@ -77,11 +81,17 @@ func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (da
 			*setting.to = *setting.from
 		}
 	}
-	if cmd.Flags().Changed("allow-host") {
-		cfg.AllowHosts = flags.AllowHosts
-	}
-	if cmd.Flags().Changed("ephemeral") {
-		cfg.Ephemeral = flags.Ephemeral
+	for name, set := range map[string]func(){
+		"allow-host":         func() { cfg.AllowHosts = flags.AllowHosts },
+		"ephemeral":          func() { cfg.Ephemeral = flags.Ephemeral },
+		"tci-session-ttl":    func() { cfg.TCISessionTTL = flags.TCISessionTTL },
+		"tci-timeout":        func() { cfg.TCITimeout = flags.TCITimeout },
+		"tci-session-errors": func() { cfg.TCISessionErrors = flags.TCISessionErrors },
+		"tci-no-data-errors": func() { cfg.TCINoDataErrors = flags.TCINoDataErrors },
+	} {
+		if cmd.Flags().Changed(name) {
+			set()
+		}
 	}
 	return cfg.Complete()
 }

@@ -59,6 +59,9 @@ func DefaultConfig() Config {
 	}
 }
 
+// MaxLifetime bounds how long a session may be asked to live.
+const MaxLifetime = 366 * 24 * time.Hour
+
 // Bounds that are not settings.
 const (
 	shmBytes      = 64 << 20
@@ -71,7 +74,6 @@ const (
 	maxMetadataKeys   = 64
 	maxMetadataKey    = 64
 	maxMetadataValue  = 512
-	maxLifetime       = 366 * 24 * time.Hour
 	maxDisplays       = 1000
 	maxDisplaysBytes  = 64 << 20 // of one execution's display items together
 	maxErrorItems     = 16

@@ -280,19 +280,29 @@ func (m *Manager) Execution(p Principal, id string) (*Execution, error) {
 	return e, nil
 }
 
-// StartOnce makes a session, runs one execution in it and closes it. It
-// returns the running execution; its end does not wait for the closing.
-func (m *Manager) StartOnce(ctx context.Context, p Principal, spec Spec, exec ExecSpec) (*Execution, error) {
+// Start makes a session and starts an execution in it. Of one that is refused
+// nothing is left.
+func (m *Manager) Start(ctx context.Context, p Principal, spec Spec, exec ExecSpec) (*Session, *Execution, error) {
 	if _, err := m.cfg.completeExec(exec); err != nil {
-		return nil, err // before anything is started
+		return nil, nil, err // before anything is started
 	}
 	s, err := m.Create(ctx, p, spec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e, err := s.Submit(exec)
 	if err != nil {
-		s.end(stateClosed, "its one execution was refused")
+		s.end(stateClosed, "its first execution was refused")
+		return nil, nil, err
+	}
+	return s, e, nil
+}
+
+// StartOnce is Start, and closes the session after the execution. It returns
+// the running execution, whose end does not wait for the closing.
+func (m *Manager) StartOnce(ctx context.Context, p Principal, spec Spec, exec ExecSpec) (*Execution, error) {
+	s, e, err := m.Start(ctx, p, spec, exec)
+	if err != nil {
 		return nil, err
 	}
 	go func() {

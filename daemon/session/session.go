@@ -84,11 +84,11 @@ func (s *Session) Info() Info {
 
 // Update changes what a patch names.
 func (s *Session) Update(p Patch) error {
-	if p.TTL != nil && (*p.TTL < 0 || *p.TTL > maxLifetime) {
-		return invalid("ttl", "ttl must be between 0 (no end) and %.0f seconds from now", maxLifetime.Seconds())
+	if p.TTL != nil && (*p.TTL < 0 || *p.TTL > MaxLifetime) {
+		return invalid("ttl", "ttl must be between 0 (no end) and %.0f seconds from now", MaxLifetime.Seconds())
 	}
-	if p.IdleTimeout != nil && (*p.IdleTimeout < 0 || *p.IdleTimeout > maxLifetime) {
-		return invalid("idle_timeout", "idle_timeout must be between 0 (never) and %.0f seconds", maxLifetime.Seconds())
+	if p.IdleTimeout != nil && (*p.IdleTimeout < 0 || *p.IdleTimeout > MaxLifetime) {
+		return invalid("idle_timeout", "idle_timeout must be between 0 (never) and %.0f seconds", MaxLifetime.Seconds())
 	}
 	if err := checkMetadata(p.Metadata); err != nil {
 		return err

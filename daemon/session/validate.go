@@ -42,14 +42,14 @@ func (c Config) complete(s Spec) (Spec, error) {
 		return s, &Error{Code: CodeUnsupported, Param: "network.mode",
 			Message: "network mode " + quote(s.NetworkMode) + " is not supported; sessions have loopback only (\"none\")"}
 	}
-	if s.TTL < 0 || s.TTL > maxLifetime {
-		return s, invalid("ttl", "ttl must be between 0 and %.0f seconds", maxLifetime.Seconds())
+	if s.TTL < 0 || s.TTL > MaxLifetime {
+		return s, invalid("ttl", "ttl must be between 0 and %.0f seconds", MaxLifetime.Seconds())
 	}
 	if s.IdleTimeout == nil {
 		s.IdleTimeout = &c.IdleTimeout
 	}
-	if *s.IdleTimeout < 0 || *s.IdleTimeout > maxLifetime {
-		return s, invalid("idle_timeout", "idle_timeout must be between 0 (never) and %.0f seconds", maxLifetime.Seconds())
+	if *s.IdleTimeout < 0 || *s.IdleTimeout > MaxLifetime {
+		return s, invalid("idle_timeout", "idle_timeout must be between 0 (never) and %.0f seconds", MaxLifetime.Seconds())
 	}
 	if err := checkMetadata(s.Metadata); err != nil {
 		return s, err
@@ -147,7 +147,7 @@ func (c Config) completeExec(e ExecSpec) (ExecSpec, error) {
 
 func (c Config) checkFiles(files []File) error {
 	for _, f := range files {
-		if _, err := workspace.Clean(f.Name); err != nil {
+		if _, err := workspace.CleanNew(f.Name); err != nil {
 			return invalid("files", "%s", err.Error())
 		}
 		if int64(len(f.Content)) > c.InlineFileBytes {
@@ -159,7 +159,7 @@ func (c Config) checkFiles(files []File) error {
 }
 
 func checkCwd(cwd string) error {
-	if cwd == "" || cwd == "." || cwd == "/workspace" {
+	if cwd == "" || cwd == "." || cwd == workspace.Home {
 		return nil
 	}
 	if _, err := workspace.Clean(cwd); err != nil {

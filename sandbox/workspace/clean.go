@@ -62,9 +62,9 @@ func Clean(name string) (string, error) {
 	return strings.Join(parts, "/"), nil
 }
 
-// cleanNew is Clean for a file to be made. It is stricter, because names that
+// CleanNew is Clean for a file to be made. It is stricter, because names that
 // break terminals, logs and JSON are better not made in the first place.
-func cleanNew(name string) (string, error) {
+func CleanNew(name string) (string, error) {
 	rel, err := Clean(name)
 	if err != nil {
 		return "", err

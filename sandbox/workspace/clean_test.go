@@ -40,12 +40,12 @@ func TestCleanNew(t *testing.T) {
 		"a\nb": ErrInvalidName, "a\x7f": ErrInvalidName, "\u0085": ErrInvalidName, "\xff": ErrInvalidName,
 		"a/": ErrIsDirectory, "a/.": ErrIsDirectory, ".": ErrIsDirectory, "/": ErrIsDirectory, "..": ErrInvalidName,
 	} {
-		_, err := cleanNew(name)
+		_, err := CleanNew(name)
 		if !errors.Is(err, want) {
-			t.Errorf("cleanNew(%q): %v, want %v", name, err, want)
+			t.Errorf("CleanNew(%q): %v, want %v", name, err, want)
 		}
 	}
-	if got, err := cleanNew("/workspace/größe/日本.txt"); got != "größe/日本.txt" || err != nil {
+	if got, err := CleanNew("/workspace/größe/日本.txt"); got != "größe/日本.txt" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

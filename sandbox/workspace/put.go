@@ -50,7 +50,7 @@ func (d *Dir) Put(ctx context.Context, name string, r io.Reader, o PutOptions) (
 	if o.Mode.Perm() == 0 {
 		o.Mode = DefaultMode
 	}
-	rel, err := cleanNew(name)
+	rel, err := CleanNew(name)
 	if err != nil {
 		return FileInfo{}, false, err
 	}

@@ -139,6 +139,7 @@ func (v *Validator) input(r *http.Request) *openapi3filter.RequestValidationInpu
 		Options: &openapi3filter.Options{
 			AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
 			IncludeResponseStatus: true,
+			SkipSettingDefaults:   true, // what goes out is what the test wrote
 			// Labels are any parameters that begin with "metadata."; the
 			// validator does not know that form.
 			ExcludeRequestQueryParams: strings.Contains(r.URL.RawQuery, "metadata."),

@@ -132,20 +132,27 @@ func TestErrorCodesAgree(t *testing.T) {
 		}
 	}
 	const entryLength = 4 // of the workspace's errors: error, status, type, code
-	for _, file := range source(t, "api") {
+	for _, file := range slices.Concat(source(t, "api"), source(t, "api/transport"), source(t, "api/tci")) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.CallExpr:
-				if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "badRequest" {
-					take(n.Args[0])
+				switch f := n.Fun.(type) {
+				case *ast.Ident: // in package transport itself
+					if f.Name == "BadRequest" {
+						take(n.Args[0])
+					}
+				case *ast.SelectorExpr:
+					if f.Sel.Name == "BadRequest" {
+						take(n.Args[0])
+					}
 				}
 			case *ast.KeyValueExpr:
-				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "code" {
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Code" {
 					take(n.Value)
 				}
 			case *ast.AssignStmt:
 				for i, left := range n.Lhs {
-					if field, ok := left.(*ast.SelectorExpr); ok && field.Sel.Name == "code" && len(n.Rhs) == len(n.Lhs) {
+					if field, ok := left.(*ast.SelectorExpr); ok && field.Sel.Name == "Code" && len(n.Rhs) == len(n.Lhs) {
 						take(n.Rhs[i])
 					}
 				}
