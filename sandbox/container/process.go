@@ -229,8 +229,8 @@ func (x *box) environment() []string {
 		// Not in the workspace, where a user would find them among the files. Agg
 		// is for child processes; the kernel has figures shown.
 		"IPYTHONDIR=/tmp/.ipython", "MPLCONFIGDIR=/tmp/.matplotlib", "XDG_CACHE_HOME=/tmp/.cache", "MPLBACKEND=Agg",
-		// Without a network pip fails at once instead of trying for a minute.
-		"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=0",
+		// Without a network pip fails soon instead of trying for a minute.
+		"TCID_NETWORK=none", "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=1",
 	}
 	// Libraries size their thread pools by the host's cores otherwise.
 	for _, name := range threadCounts {

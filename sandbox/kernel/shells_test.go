@@ -72,6 +72,7 @@ func TestIPython(t *testing.T) {
 	cases := []struct{ name, code, want string }{
 		{"command", "!echo hi; echo err >&2", "out:hi\n|err:err\n"},
 		{"commands and prints in order", "print('a')\n!echo b\nprint('c')", "out:a\nb\nc\n"},
+		{"pip without a network", "import os; os.environ['TCID_NETWORK'] = 'none'\n!echo pip install x; exit 1", "out:pip install x\n|err:note: this session has no network: pip can only install files that are here. Packages can be put into the image: tcid image build --pip NAME\n"},
 		{"variable in a command", "v = 'xy'\n!echo {v} $v", "out:xy xy\n"},
 		{"output of a command", "lines = !printf 'a\\nb\\n'\nlines", "execute_result text/plain=['a', 'b']"},
 		{"exit code", "!exit 3\n_exit_code", "execute_result text/plain=3"},

@@ -6,7 +6,9 @@ that results, tracebacks and interrupts don't depend on what an image holds.
 """
 
 import os
+import re
 import sys
+import warnings
 
 import IPython
 from IPython.core.displayhook import DisplayHook
@@ -21,6 +23,14 @@ from .display import PLAIN, clean
 from .plain import PlainShell
 from .values import safe_repr
 
+NO_NETWORK = (
+    "note: this session has no network: pip can only install files that are here. "
+    "Packages can be put into the image: tcid image build --pip NAME\n"
+)
+_PIP = re.compile(r"\bpip[0-9.]*\s.*\b(install|download|wheel)\b")
+
+# It is the right pip: there is one Python.
+warnings.filterwarnings("ignore", "You executed the system command !pip")
 errors.hide(os.path.dirname(os.path.abspath(IPython.__file__)))
 
 
@@ -66,9 +76,12 @@ class _Publisher(DisplayPublisher):
 
 
 class _IPython(InteractiveShell):
-    # A command's output goes to the streams that the kernel captures; the
-    # default runs it on a terminal of its own.
-    system = InteractiveShell.system_raw
+    def system(self, cmd):
+        """Runs a command. Its output goes to the streams that the kernel
+        captures; IPython's default gives it a terminal of its own."""
+        self.system_raw(cmd)
+        if self.user_ns.get("_exit_code") and os.environ.get("TCID_NETWORK") == "none" and _PIP.search(cmd):
+            sys.stderr.write(NO_NETWORK)
 
     def enable_gui(self, gui=None):
         """Does nothing: there is no screen, and so no event loop of one."""
