@@ -13,8 +13,18 @@ import (
 type BuildOptions struct {
 	Name   string // default DefaultName; an image of that name is replaced
 	Python string // path or name of the interpreter; default: the first CPython on PATH
+
+	// Packages to install into the image, from wheels only; see wheels.go.
+	Requirements     []string // such as "numpy>=2" or the path of a wheel
+	RequirementFiles []string // as pip reads them
+	IndexURL         string   // default: the installer's configuration
+	FindLinks        []string // directories, or URLs of pages, with more wheels
+	NoIndex          bool     // only FindLinks and what the requirements name
+
 	// Progress, when set, is told what goes on, a line at a time.
 	Progress func(line string)
+	// Detail, when set, is told what the last line is at.
+	Detail func(text string)
 }
 
 // Build makes an image from a CPython of the host and gives it a name. It is
@@ -27,9 +37,16 @@ func (s *Store) Build(ctx context.Context, o BuildOptions) (Image, error) {
 	if err := checkName(o.Name); err != nil {
 		return Image{}, err
 	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Detail == nil {
+		o.Detail = func(string) {}
+	}
 	say := o.Progress
-	if say == nil {
-		say = func(string) {}
+	want, err := readRequirements(o)
+	if err != nil {
+		return Image{}, err
 	}
 	py, err := findPython(ctx, o.Python)
 	if err != nil {
@@ -49,7 +66,7 @@ func (s *Store) Build(ctx context.Context, o BuildOptions) (Image, error) {
 		return Image{}, fmt.Errorf("build an image: %w", err)
 	}
 	defer os.RemoveAll(work)
-	img, err := build(ctx, py, work, say)
+	img, err := build(ctx, py, want, work, o)
 	if err != nil {
 		return Image{}, fmt.Errorf("build image %s: %w", o.Name, err)
 	}
@@ -67,8 +84,13 @@ func (s *Store) Build(ctx context.Context, o BuildOptions) (Image, error) {
 }
 
 // build makes the tree and its description in an empty directory.
-func build(ctx context.Context, py interpreter, work string, say func(string)) (Image, error) {
+func build(ctx context.Context, py interpreter, want requirements, work string, o BuildOptions) (Image, error) {
 	l, err := newLoader(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	// First, as this is what fails most.
+	wheels, err := stageWheels(ctx, py, want, work, o)
 	if err != nil {
 		return Image{}, err
 	}
@@ -77,34 +99,36 @@ func build(ctx context.Context, py interpreter, work string, say func(string)) (
 		return Image{}, err
 	}
 	defer t.Close()
-	if err := t.fill(ctx, py, l, say); err != nil {
+	if err := t.fill(ctx, py, l, wheels, o.Progress); err != nil {
 		return Image{}, err
 	}
-	say("hashing")
+	if err := os.RemoveAll(filepath.Join(work, wheelsDir)); err != nil {
+		return Image{}, fmt.Errorf("remove what was downloaded: %w", err)
+	}
+	o.Progress("hashing")
 	m, faults, err := readTree(ctx, t.path)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return Image{}, err
 	}
 	img := Image{
 		Digest: m.digest(), Python: pythonPath, PythonVersion: py.version(), Source: py.Executable,
-		Packages: t.packages(py), Preload: []string{}, CreatedAt: time.Now().UTC().Truncate(time.Second),
+		Packages: t.installed(py), Preload: []string{}, CreatedAt: time.Now().UTC().Truncate(time.Second),
 		SizeBytes: m.bytes, Files: m.files,
 	}
 	return img, describeImage(work, img, m)
 }
 
 // fill puts everything into an empty tree. Python comes first, so that no
-// program of the host takes its names.
-func (t *tree) fill(ctx context.Context, py interpreter, l *loader, say func(string)) error {
+// program of the host takes its names, and packages after all that is the
+// system's, so that they take none of these names. They lie in wheels, unless
+// that is empty.
+func (t *tree) fill(ctx context.Context, py interpreter, l *loader, wheels string, say func(string)) error {
 	if err := t.addSkeleton(); err != nil {
 		return err
 	}
 	say("copying Python and its standard library")
 	modules, err := t.addPython(ctx, py)
 	if err != nil {
-		return err
-	}
-	if err := t.compile(ctx, py, modules); err != nil {
 		return err
 	}
 	say("copying programs")
@@ -115,6 +139,17 @@ func (t *tree) fill(ctx context.Context, py interpreter, l *loader, say func(str
 		return err
 	}
 	if err := t.addEtc(); err != nil {
+		return err
+	}
+	if wheels != "" {
+		say("copying packages")
+		if err := t.addPackages(ctx, py, wheels); err != nil {
+			return err
+		}
+		modules = append(modules, t.packages.inside)
+	}
+	say("compiling modules")
+	if err := t.compile(ctx, py, modules); err != nil {
 		return err
 	}
 	say("copying shared libraries")

@@ -1,6 +1,8 @@
 # Executed by the host's interpreter: compiles the modules below the directories
 # given, as far as no valid compiled module is there. The arguments are the
-# image's root, as it is seen from here, and the directories inside.
+# image's root, as it is seen from here, a number and how many processes share
+# the work, and the directories inside. Number 0 does nothing but tidy up, before
+# all the others start.
 import importlib.util
 import os
 import py_compile
@@ -29,34 +31,47 @@ def valid(source, cached):
     )
 
 
-root = sys.argv[1]
-for top in sys.argv[2:]:
+def tidy(folder, files):
+    """Remove what nothing imports: compiled modules of other versions of Python, or without source."""
+    for name in files:
+        module = name[: -len(OURS)] + ".py"
+        if not name.endswith(OURS) or not os.path.exists(os.path.join(folder, "..", module)):
+            os.unlink(os.path.join(folder, name))
+
+
+def compile_one(source):
+    """Compile a module unless that has been done."""
+    cached = importlib.util.cache_from_source(source, optimization="")
+    if valid(source, cached):
+        return
+    try:
+        py_compile.compile(
+            source,
+            cfile=cached,
+            dfile=source[len(root) :],
+            doraise=True,
+            # Valid whatever time the source has.
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+    except (py_compile.PyCompileError, UnicodeDecodeError, ValueError):
+        # A template, or a test of wrong syntax: nobody can import it.
+        if os.path.exists(cached):
+            os.unlink(cached)
+
+
+root, number, processes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+seen = 0
+for top in sys.argv[4:]:
     for folder, names, files in os.walk(root + top):
+        if os.path.basename(folder) == "__pycache__":
+            if number == 0:
+                tidy(folder, files)
+            continue
         names.sort()
-        # Without its source nothing imports a module from __pycache__, and other
-        # versions of Python have no business there.
         for name in sorted(files):
             source = os.path.join(folder, name)
-            if os.path.basename(folder) == "__pycache__":
-                module = name[: -len(OURS)] + ".py"
-                if not name.endswith(OURS) or not os.path.exists(os.path.join(folder, "..", module)):
-                    os.unlink(source)
+            if number == 0 or not name.endswith(".py") or os.path.islink(source):
                 continue
-            if not name.endswith(".py") or os.path.islink(source):
-                continue
-            cached = importlib.util.cache_from_source(source, optimization="")
-            if valid(source, cached):
-                continue
-            try:
-                py_compile.compile(
-                    source,
-                    cfile=cached,
-                    dfile=source[len(root) :],
-                    doraise=True,
-                    # Valid whatever time the source has.
-                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-                )
-            except (py_compile.PyCompileError, UnicodeDecodeError, ValueError):
-                # A template, or a test of wrong syntax: nobody can import it.
-                if os.path.exists(cached):
-                    os.unlink(cached)
+            seen += 1
+            if seen % processes == number - 1:
+                compile_one(source)

@@ -20,6 +20,7 @@ type closure struct {
 	// inherited are the directories that a library is searched in because of
 	// who needs it: DT_RPATH of the program goes for all of its libraries.
 	inherited map[string][]string
+	packages  packageLibraries
 	notes     []string // what the user should know
 }
 
@@ -27,7 +28,7 @@ type closure struct {
 // missing. A library that the host itself lacks is no error: the module that
 // needs it does not work there either. The notes say which.
 func (l *loader) close(ctx context.Context, t *tree) (notes []string, err error) {
-	c := &closure{loader: l, tree: t, inherited: map[string][]string{}}
+	c := &closure{loader: l, tree: t, inherited: map[string][]string{}, packages: t.packageLibraries()}
 	done := map[string]bool{}
 	for {
 		// Sorted, since the same host must give the same image.
@@ -55,7 +56,8 @@ func (c *closure) add(inside string) error {
 	if err != nil || o == nil {
 		return err
 	}
-	if o.interp != "" {
+	trusted := !c.packages.holds(source)
+	if o.interp != "" && trusted {
 		if err := c.tree.file(o.interp, o.interp); err != nil {
 			return err
 		}
@@ -66,8 +68,21 @@ func (c *closure) add(inside string) error {
 	}
 	forAll := append(expand(o.rpath, source), c.inherited[inside]...)
 	dirs := append(slices.Clone(forAll), expand(o.runpath, source)...)
+	if !trusted {
+		dirs = slices.DeleteFunc(dirs, func(dir string) bool { return !c.packages.holds(dir) })
+	}
 	for _, soname := range o.needed {
-		path := c.find(soname, dirs)
+		path := ""
+		if trusted || !strings.Contains(soname, "/") {
+			path = c.find(soname, dirs)
+		}
+		if inside, ok := c.packages.placed[path]; ok {
+			c.inherit(inside, dirs)
+			continue // it is there already, beside its user as on the host
+		}
+		if path == "" && !trusted && c.packages.names[soname] {
+			continue // the package loads it by a path before its user asks for the name
+		}
 		if path == "" {
 			c.notes = append(c.notes, fmt.Sprintf("the host lacks %s, which %s needs", soname, inside))
 			continue
@@ -79,13 +94,18 @@ func (c *closure) add(inside string) error {
 		if from := c.tree.sources[target]; !sameFile(from, path) {
 			c.notes = append(c.notes, fmt.Sprintf("two libraries are called %s: %s is used, %s is not", soname, from, path))
 		}
-		if _, known := c.inherited[target]; !known && len(dirs) > 0 {
-			// A RUNPATH is not inherited. But a library that one of ours names
-			// is loaded already when another library asks for the same name.
-			c.inherited[target] = dirs
-		}
+		c.inherit(target, dirs)
 	}
 	return nil
+}
+
+// inherit has a library's own libraries searched where it was found itself. A
+// RUNPATH is not inherited. But a library that one of ours names is loaded
+// already when another library asks for the same name.
+func (c *closure) inherit(target string, dirs []string) {
+	if _, known := c.inherited[target]; !known && len(dirs) > 0 {
+		c.inherited[target] = dirs
+	}
 }
 
 func sameFile(a, b string) bool {

@@ -1,7 +1,8 @@
 // Package rootfs makes and keeps images: the root file systems that sessions
 // run on. An image holds a CPython of the host under /usr, its standard
 // library, every shared library that these need, a shell and the usual small
-// programs, and nothing else of the host.
+// programs, and nothing else of the host. Packages come from wheels that are
+// installed on top of it.
 //
 // Images are immutable and named by their content. On disk, below the data
 // directory:

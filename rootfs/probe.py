@@ -2,6 +2,7 @@
 # arguments. The last line of the output is what Go's type interpreter holds.
 import json
 import os
+import site
 import struct
 import sys
 import sysconfig
@@ -17,6 +18,7 @@ out = {
     "prefix": real(sys.base_prefix),
     "exec_prefix": real(sys.base_exec_prefix),
     "stdlib": sorted({real(sysconfig.get_path(n)) for n in ("stdlib", "platstdlib")}),
+    "packages": "",
     "wheel_dir": sysconfig.get_config_var("WHEEL_PKG_DIR") or "",
     "pip_dir": "",
     "pip_info": "",
@@ -24,6 +26,11 @@ out = {
     "cert_file": "",
     "modules": [],
 }
+# The directory that sysconfig names must be one that is looked in: Debian's
+# Python 3.9 is of two minds.
+places = [real(p) for p in site.getsitepackages()]
+pure = real(sysconfig.get_path("purelib"))
+out["packages"] = pure if pure in places else places[0]
 try:
     import importlib.metadata
     import importlib.util

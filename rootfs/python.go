@@ -23,6 +23,7 @@ type interpreter struct {
 	Prefix         string   `json:"prefix"` // of the base interpreter
 	ExecPrefix     string   `json:"exec_prefix"`
 	Stdlib         []string `json:"stdlib"`      // stdlib and, where it differs, platstdlib
+	Packages       string   `json:"packages"`    // where it looks for packages that are installed
 	WheelDir       string   `json:"wheel_dir"`   // where ensurepip has its pip from, when not from itself
 	PipDir         string   `json:"pip_dir"`     // the directory of the package, or empty
 	PipInfo        string   `json:"pip_info"`    // its .dist-info directory, or empty

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -117,10 +118,15 @@ func (t *tree) addWheels(ctx context.Context, py interpreter) error {
 	})
 }
 
-// packages lists what the image has beside the standard library.
-func (t *tree) packages(py interpreter) []string {
-	if !t.has("/usr/bin/pip") {
-		return []string{}
+// installed lists what the image has beside the standard library.
+func (t *tree) installed(py interpreter) []string {
+	list := []string{}
+	if t.has("/usr/bin/pip") {
+		list = append(list, "pip=="+py.PipVersion)
 	}
-	return []string{"pip==" + py.PipVersion}
+	if t.packages != nil {
+		list = append(list, t.packages.names...)
+	}
+	slices.Sort(list)
+	return list
 }

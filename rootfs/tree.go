@@ -22,6 +22,7 @@ type tree struct {
 	sources map[string]string
 	// libraryDirs are the directories that the image's ld.so.cache covers.
 	libraryDirs map[string]bool
+	packages    *packages // nil when there are none but pip
 }
 
 // newTree makes an empty root file system at path. Close it.

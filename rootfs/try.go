@@ -22,12 +22,17 @@ var tryModules string
 
 // try starts the image's Python in the image, without rights, and imports what
 // works on the host: a Python whose files are not where they are expected, or
-// whose libraries can't be found, must not become an image.
+// whose libraries can't be found, must not become an image. Packages are not
+// imported: this is the host, where only Python's own code is trusted.
 func (t *tree) try(ctx context.Context, py interpreter) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, pythonPath, append([]string{"-I", "-B", "-c", tryModules}, py.Modules...)...)
+	packages := ""
+	if t.packages != nil {
+		packages = t.packages.inside
+	}
+	cmd := exec.CommandContext(ctx, pythonPath, append([]string{"-I", "-S", "-B", "-c", tryModules, packages}, py.Modules...)...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin", "LC_ALL=C.UTF-8"}
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -34,7 +34,7 @@ const exitCodesText = `Exit codes of tcid:
     0  all went well
     1  the program in the session failed: it raised, ran out of time, …
     2  the command line or the request is wrong
-    3  the daemon can't be reached
+    3  the daemon can't be reached; image build: no package index can
     4  a session, execution, image or file does not exist
     5  refused: API key, permission, host; an image that is in use
     6  no capacity now; try again later
@@ -76,12 +76,13 @@ func exitCode(err error) int {
 	var refused refusedError
 	var program *programError
 	var api *client.Error
+	var requirement *rootfs.RequirementError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &requirement):
 		return exitUsage
 	case errors.As(err, &program):
 		if program.status == v1.StatusInfraError {
@@ -90,7 +91,7 @@ func exitCode(err error) int {
 		return exitProgram
 	case errors.As(err, &refused), client.IsUnreachable(err) && errors.Is(err, fs.ErrPermission):
 		return exitRefused
-	case client.IsUnreachable(err):
+	case client.IsUnreachable(err), errors.Is(err, rootfs.ErrNoIndex):
 		return exitUnreachable
 	case errors.Is(err, rootfs.ErrNotFound):
 		return exitNotFound

@@ -66,7 +66,8 @@ func TestExitCodesOfErrors(t *testing.T) {
 	clearEnv(t)
 	for want, errs := range map[int][]error{
 		0:   {nil},
-		2:   {usageError{errors.New("x")}, fmt.Errorf("wrapped: %w", usageError{errors.New("x")})},
+		2:   {usageError{errors.New("x")}, fmt.Errorf("wrapped: %w", usageError{errors.New("x")}), &rootfs.RequirementError{Where: "x", Reason: "y"}},
+		3:   {fmt.Errorf("x: %w", rootfs.ErrNoIndex)},
 		4:   {fmt.Errorf("x: %w", rootfs.ErrNotFound)},
 		5:   {fmt.Errorf("x: %w", rootfs.ErrInUse), refusedError{errors.New("x")}},
 		7:   {errors.New("x"), fmt.Errorf("x: %w", rootfs.ErrDamaged)},

@@ -49,15 +49,24 @@ func newImageBuildCommand(a *app, open openStore) *cobra.Command {
 		Use:   "build",
 		Short: "Make an image from a Python of this host",
 		Long: `Make an image from a CPython of this host: --python, else the first one on PATH.
-Without --name it is the default image, which new sessions use at once.`,
+Without --name it is the default image, which new sessions use at once.
+
+--pip and --requirements install packages into it with the host's uv or pip, and
+with their configuration. Only wheels are installed: nothing is built, and no code
+of a package runs on this host.`,
+		Example: `  tcid image build --pip numpy --pip 'pandas>=2'
+  tcid image build --name course --requirements requirements.txt
+  tcid image build --pip mine --no-index --find-links ./wheels`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := open()
 			if err != nil {
 				return err
 			}
-			o.Progress = func(line string) { fmt.Fprintln(a.err, line) }
+			p := startProgress(a.err)
+			o.Progress, o.Detail = p.line, p.say
 			img, err := s.Build(cmd.Context(), o)
+			p.end()
 			if err != nil {
 				return err
 			}
@@ -71,6 +80,11 @@ Without --name it is the default image, which new sessions use at once.`,
 	}
 	cmd.Flags().StringVar(&o.Name, "name", "", "the image's name (default \""+rootfs.DefaultName+"\")")
 	cmd.Flags().StringVar(&o.Python, "python", "", "the interpreter (default: the first CPython on PATH)")
+	cmd.Flags().StringArrayVar(&o.Requirements, "pip", nil, "a `REQUIREMENT` to install: numpy, 'numpy>=2', a wheel's path or URL (repeatable)")
+	cmd.Flags().StringArrayVar(&o.RequirementFiles, "requirements", nil, "a `FILE` of requirements to install (repeatable)")
+	cmd.Flags().StringVar(&o.IndexURL, "index-url", "", "the package index's `URL` (default: that of uv's or pip's configuration)")
+	cmd.Flags().StringArrayVar(&o.FindLinks, "find-links", nil, "a `PLACE` with more wheels: a directory, or a page's URL (repeatable)")
+	cmd.Flags().BoolVar(&o.NoIndex, "no-index", false, "ask no package index; take wheels from --find-links only")
 	return cmd
 }
 
