@@ -16,14 +16,19 @@ build: deps $(INIT)
 $(INIT): $(wildcard sandbox/container/init/*.[ch]) sandbox/container/init/Makefile
 	$(MAKE) -C sandbox/container/init
 
-# A daemon of its own, the README's example through the Python SDK, and the end
-# of the daemon.
+# The default image, a daemon of its own, the README's examples through the
+# Python SDK, and the end of the daemon.
 run: build
 	scripts/quickstart
 
 # Everything that needs no package index and no virtual machine.
 test: build
 	scripts/test
+
+# What needs a package index or npm: the data stack, IPython, other people's
+# clients.
+test-clients: build
+	scripts/test-clients
 
 # The README's two commands in a fresh Debian tree.
 test-fresh:
@@ -43,4 +48,4 @@ clean:
 	rm -rf bin
 	$(MAKE) -C sandbox/container/init clean
 
-.PHONY: build run test test-fresh test-vm lint deps clean
+.PHONY: build run test test-clients test-fresh test-vm lint deps clean
