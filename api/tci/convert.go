@@ -94,7 +94,7 @@ func (h *Handler) answerOf(r session.Result) any {
 		}
 		data.Outputs = append(data.Outputs, item)
 		if o.Type == typeError && !h.NoDataErrors && r.Error != nil {
-			data.Errors = r.Error.Name + ": " + r.Error.Value
+			data.Errors = strings.TrimSuffix(r.Error.Name+": "+r.Error.Value, ": ")
 		}
 	}
 	return Executed{Data: data}

@@ -148,7 +148,7 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) error {
 	}
 	if h.NotFoundStatus == http.StatusNotFound {
 		missing := *e
-		missing.Type = transport.TypeInvalid
+		missing.Type, missing.Param = transport.TypeInvalid, "session_id"
 		return &missing
 	}
 	w.Header().Set("X-Should-Retry", "false")
