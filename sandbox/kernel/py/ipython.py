@@ -6,7 +6,6 @@ that results, tracebacks and interrupts don't depend on what an image holds.
 """
 
 import os
-import re
 import sys
 import warnings
 
@@ -20,14 +19,9 @@ from traitlets.config import Config
 
 from . import errors
 from .display import PLAIN, clean
+from .magics import run_command
 from .plain import PlainShell
 from .values import safe_repr
-
-NO_NETWORK = (
-    "note: this session has no network: pip can only install files that are here. "
-    "Packages can be put into the image: tcid image build --pip NAME\n"
-)
-_PIP = re.compile(r"\bpip[0-9.]*\s.*\b(install|download|wheel)\b")
 
 # It is the right pip: there is one Python.
 warnings.filterwarnings("ignore", "You executed the system command !pip")
@@ -77,11 +71,8 @@ class _Publisher(DisplayPublisher):
 
 class _IPython(InteractiveShell):
     def system(self, cmd):
-        """Runs a command. Its output goes to the streams that the kernel
-        captures; IPython's default gives it a terminal of its own."""
-        self.system_raw(cmd)
-        if self.user_ns.get("_exit_code") and os.environ.get("TCID_NETWORK") == "none" and _PIP.search(cmd):
-            sys.stderr.write(NO_NETWORK)
+        """Runs a command; IPython's default gives it a terminal of its own."""
+        run_command(self.var_expand(cmd, depth=1))
 
     def enable_gui(self, gui=None):
         """Does nothing: there is no screen, and so no event loop of one."""
@@ -148,13 +139,13 @@ class IPythonShell(PlainShell):
         ip = self._ip
         if not ip.input_transformers_post:
             try:
-                source, tree = super()._parse(code, filename)
+                source, tree = self._parse_python(code, filename)
                 return source, ip.transform_ast(tree)
             except SyntaxError:
                 pass
         code = ip.transform_cell(code)
         ip.history_manager.input_hist_parsed[-1] = code.rstrip("\n")
-        source, tree = super()._parse(code, filename)
+        source, tree = self._parse_python(code, filename)
         return source, ip.transform_ast(tree)
 
     def _failed(self, error, frames=True):

@@ -6,7 +6,7 @@ import ast
 import linecache
 import re
 
-from . import charts
+from . import charts, magics
 from .bound import ResultWatch
 from .display import bundle
 from .shell import Outcome, Shell, failed
@@ -24,7 +24,7 @@ class PlainShell(Shell):
 
     def __init__(self, displayer):
         super().__init__()
-        self._displayer = displayer
+        self.displayer = displayer
         self._future = 0  # flags of the user's `from __future__ import …`
         self._sources = {}
         self._sources_size = 0
@@ -33,6 +33,7 @@ class PlainShell(Shell):
         self.namespace["display"] = displayer.display
         self.namespace["update_display"] = displayer.update
         charts.connect(displayer, self.name == "ipython")
+        magics.connect(self)
 
     def run(self, code, filename):
         outcome = self._run(code, filename)
@@ -42,15 +43,7 @@ class PlainShell(Shell):
     def _run(self, code, filename):
         self.result = None
         try:
-            source, tree = self._parse(code, filename)
-            self._remember(filename, source)
-            last = None
-            if tree.body and isinstance(tree.body[-1], ast.Expr):
-                last = tree.body.pop().value
-            codes = [self._compile(tree, filename, "exec")] if tree.body else []
-            if last is not None:
-                codes.append(self._compile(ast.Expression(last), filename, "eval"))
-                tree.body.append(ast.Expr(last))
+            source, tree, codes, last = self._prepare(code, filename)
         except KeyboardInterrupt as e:
             return self._failed(e)
         except Exception as e:  # SyntaxError, ValueError (NUL), RecursionError …
@@ -84,7 +77,7 @@ class PlainShell(Shell):
         self._set_underscore(value)
         if not suppressed:
             data, metadata = bundle(value, text)
-            self._displayer.send("execute_result", data, metadata, hold=True)
+            self.displayer.send("execute_result", data, metadata, hold=True)
         return text
 
     def _set_underscore(self, value):
@@ -92,9 +85,44 @@ class PlainShell(Shell):
         if "_" not in self.namespace or self.namespace["_"] is self._shown:
             self.namespace["_"] = self._shown = value
 
+    def evaluate(self, code, filename):
+        """Runs code for a magic; returns the value of the last expression."""
+        _, _, codes, last = self._prepare(code, filename)
+        value = None
+        for compiled in codes:
+            value = self._evaluate(compiled)
+        return value if last is not None else None
+
     # Compiling.
 
+    def _prepare(self, code, filename):
+        """The source that compiles, its tree, the code objects, and the last
+        expression, or None."""
+        source, tree = self._parse(code, filename)
+        self._remember(filename, source)
+        last = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            last = tree.body.pop().value
+        codes = [self._compile(tree, filename, "exec")] if tree.body else []
+        if last is not None:
+            codes.append(self._compile(ast.Expression(last), filename, "eval"))
+            tree.body.append(ast.Expr(last))
+        return source, tree, codes, last
+
     def _parse(self, code, filename):
+        """The source, with commands and magics made Python, and its tree."""
+        code = magics.rewrite_cell(code) or code
+        while True:
+            try:
+                return self._parse_python(code, filename)
+            except SyntaxError as e:
+                # Only here, so that code that is Python stays as it is.
+                rewritten = magics.rewrite_line(code, e.lineno)
+                if rewritten is None:
+                    raise
+                code = rewritten
+
+    def _parse_python(self, code, filename):
         """The source that compiles, and its tree."""
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | self._future
         code = code.replace("\r\n", "\n").replace("\r", "\n")  # as compile does
