@@ -4,9 +4,9 @@
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-# cgo for libcontainer's nsenter and for seccomp; everything linked statically.
+# cgo for libcontainer's nsenter; everything linked statically.
 export CGO_ENABLED = 1
-TAGS = seccomp,runc_nocriu,netgo,osusergo
+TAGS = runc_nocriu,netgo,osusergo
 LDFLAGS = -s -w -linkmode external -extldflags "-static" -X tcid/internal/version.Version=$(VERSION)
 INIT = sandbox/container/init/tcid-init
 

@@ -66,9 +66,6 @@ var _ sandbox.Backend = (*Backend)(nil)
 // when something that isolation needs is missing. The caller holds the lock on
 // the state directory and runs in a mount namespace of its own.
 func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
-	if !seccompSupported {
-		return nil, errors.New("this binary was built without seccomp; build it with make build")
-	}
 	bridgeLogs(cfg.Log)
 	b := &Backend{
 		cfg: cfg, log: cfg.Log, tree: tree{root: cfg.CgroupRoot},
@@ -103,7 +100,7 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 	}
 	b.program = filepath.Join(b.support, initPath)
 	if cfg.Scope != nil {
-		if b.keeper, err = startKeeper(ctx, b.program, b.tree.keeperPath(), cfg.Scope); err != nil {
+		if b.keeper, err = startKeeper(ctx, b.support, b.tree.keeperPath(), cfg.Scope); err != nil {
 			return nil, err
 		}
 		undo.add("end the keeper", func() error { b.keeper.stop(); return nil })

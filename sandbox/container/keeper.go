@@ -21,9 +21,9 @@ type keeper struct {
 	exited chan struct{}
 }
 
-func startKeeper(ctx context.Context, program, groupPath string, scope func(context.Context, int) error) (*keeper, error) {
+func startKeeper(ctx context.Context, support, groupPath string, scope func(context.Context, int) error) (*keeper, error) {
 	// Not CommandContext: the process outlives this call.
-	cmd := exec.Command(program, "reap")
+	cmd := exec.Command(filepath.Join(support, initPath), "reap", filepath.Join(support, filterPath))
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	if err := cmd.Start(); err != nil {

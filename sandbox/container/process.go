@@ -113,7 +113,7 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 	}
 	defer w.Close()
 	p.note = readNote(r)
-	args := append([]string{initPath, "limit"}, rlimits(x.spec.Limits)...)
+	args := append([]string{initPath, "limit", filterPath}, rlimits(x.spec.Limits)...)
 	// -X utf8: text is UTF-8 whatever the locale says. -s: no user site.
 	args = append(args, "--", x.spec.Image.Python, "-X", "utf8", "-s", kernelPath, "--listen-fd", strconv.Itoa(kernelListenFD))
 	proc := &libcontainer.Process{

@@ -136,7 +136,7 @@ func (x *box) startContainer(ctx context.Context) (err error) {
 	}
 	x.undo.add("destroy the container", x.destroyContainer)
 	init := &libcontainer.Process{
-		Args: []string{initPath, "reap"}, Env: []string{"PATH="}, Cwd: "/",
+		Args: []string{initPath, "reap", filterPath}, Env: []string{"PATH="}, Cwd: "/",
 		UID: initUID, GID: initUID, Init: true,
 	}
 	if err := x.run(ctx, init); err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"tcid/sandbox/kernel"
+	"tcid/sandbox/seccomp"
 )
 
 //go:embed init/tcid-init
@@ -20,6 +21,7 @@ var initProgram []byte
 const (
 	supportDir   = "/usr/lib/tcid"
 	initPath     = supportDir + "/tcid-init"
+	filterPath   = supportDir + "/filter"
 	kernelPath   = supportDir + "/kernel/__main__.py"
 	workspaceDir = "/workspace"
 )
@@ -28,11 +30,17 @@ const (
 const supportLayers = "support"
 
 // installSupport writes the layer that the daemon lays over every image: the
-// init program and the kernel's source. It is named by its content, so daemons
-// of different versions can share a data directory.
+// init program, the system call filter and the kernel's source. It is named by
+// its content, so daemons of different versions can share a data directory.
 func installSupport(dataDir string) (layer string, err error) {
+	program, err := seccomp.Program()
+	if err != nil {
+		return "", err
+	}
+	filter := seccomp.Encode(program)
 	hash := sha256.New()
 	hash.Write(initProgram)
+	hash.Write(filter)
 	if err := fs.WalkDir(kernel.Source(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -57,7 +65,7 @@ func installSupport(dataDir string) (layer string, err error) {
 		return "", fmt.Errorf("make a support layer: %w", err)
 	}
 	defer os.RemoveAll(temp)
-	if err := writeSupport(temp); err != nil {
+	if err := writeSupport(temp, filter); err != nil {
 		return "", fmt.Errorf("write a support layer: %w", err)
 	}
 	// Another daemon may have been faster; its layer has the same content.
@@ -67,7 +75,7 @@ func installSupport(dataDir string) (layer string, err error) {
 	return layer, nil
 }
 
-func writeSupport(root string) error {
+func writeSupport(root string, filter []byte) error {
 	dir := filepath.Join(root, supportDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -76,6 +84,9 @@ func writeSupport(root string) error {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(root, initPath), initProgram, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(root, filterPath), filter, 0o644); err != nil {
 		return err
 	}
 	// The umask may have taken bits away; a mapped root reads these as "other".

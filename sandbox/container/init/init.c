@@ -1,7 +1,8 @@
 /*
  * tcid-init: the small processes that stand around a session.
  *
- *   tcid-init reap       PID 1 of a container. It reaps orphans, nothing
+ *   tcid-init reap FILTER
+ *                        PID 1 of a container. It reaps orphans, nothing
  *                        else: it reads no input and runs no program.
  *   tcid-init hold BASE  owner of one user namespace whose ids begin at the
  *                        host id BASE. It makes the namespace, forbids nested
@@ -10,13 +11,18 @@
  *                        for one byte on descriptor 0 (the daemon has written
  *                        the id maps) and writes 'r' to 1 when it is ready.
  *                        End of file on 0 before that ends it.
- *   tcid-init limit KIND:SOFT:HARD... -- PROGRAM ARGS...
+ *   tcid-init limit FILTER KIND:SOFT:HARD... -- PROGRAM ARGS...
  *                        sets resource limits and becomes the program.
+ *
+ * FILTER is a file with the system call filter, a program of classic BPF. Both
+ * load it before they do anything else.
  */
 #include <linux/capability.h>
 #include <linux/fcntl.h>
+#include <linux/filter.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 
 #include "sys.h"
 
@@ -31,6 +37,7 @@ enum {
 	EXIT_DROP = 15,
 	EXIT_LIMIT = 16,
 	EXIT_EXEC = 17,
+	EXIT_FILTER = 18,
 };
 
 #define LOWEST_BASE 65536 /* never hand out ids that people or services use */
@@ -84,6 +91,31 @@ static int drop_all(void)
 	if (set_caps(0))
 		return -1;
 	return (int)sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/*
+ * Without no_new_privs, which libcontainer has set already, the kernel would
+ * not take a filter from a process that has no capabilities.
+ */
+static int load_filter(const char *path)
+{
+	static struct sock_filter code[BPF_MAXINSNS];
+	struct sock_fprog program = { 0, code };
+	long fd = SYS4(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	unsigned long size = 0;
+	long n;
+
+	if (fd < 0)
+		return -1;
+	while ((n = SYS3(__NR_read, fd, (char *)code + size, sizeof(code) - size)) > 0)
+		size += (unsigned long)n;
+	SYS1(__NR_close, fd);
+	if (n < 0 || !size || size % sizeof(*code))
+		return -1;
+	program.len = (unsigned short)(size / sizeof(*code));
+	if (sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	return (int)SYS3(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
 /* Blocks every signal; only SIGKILL ends these processes. */
@@ -198,16 +230,19 @@ void start(long argc, char **argv)
 {
 	int code = EXIT_USAGE;
 
-	if (argc == 2 && equal(argv[1], "reap"))
-		reap();
+	if (argc == 3 && equal(argv[1], "reap")) {
+		if (!load_filter(argv[2]))
+			reap();
+		code = EXIT_FILTER;
+	}
 	if (argc == 3 && equal(argv[1], "hold")) {
 		const char *text = argv[2];
 		long base = (long)number(&text);
 
 		code = *text ? EXIT_USAGE : hold(base);
 	}
-	if (argc > 3 && equal(argv[1], "limit"))
-		code = limit(argv + 2, argv + argc + 1);
+	if (argc > 4 && equal(argv[1], "limit"))
+		code = load_filter(argv[2]) ? EXIT_FILTER : limit(argv + 3, argv + argc + 1);
 	SYS1(__NR_exit_group, code);
 	for (;;)
 		;
