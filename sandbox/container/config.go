@@ -86,7 +86,7 @@ func containerConfig(spec sandbox.Spec, rootfs, cgroupPath string, h *holder) *c
 		OomScoreAdj:  &oom,
 		Cgroups:      &cgroups.Cgroup{Path: cgroupPath, Resources: resources(spec.Limits)},
 	}
-	return c
+	return finalConfig(c)
 }
 
 func mounts(l sandbox.Limits) []*configs.Mount {

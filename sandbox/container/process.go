@@ -124,7 +124,7 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 		Stdin: null, Stdout: null, Stderr: w,
 		ExtraFiles: []*os.File{listener},
 	}
-	if err := x.run(ctx, proc); err != nil {
+	if err := x.run(ctx, finalKernel(proc)); err != nil {
 		return err
 	}
 	pid, err := proc.Pid()

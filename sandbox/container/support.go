@@ -33,14 +33,14 @@ const supportLayers = "support"
 // init program, the system call filter and the kernel's source. It is named by
 // its content, so daemons of different versions can share a data directory.
 func installSupport(dataDir string) (layer string, err error) {
-	program, err := seccomp.Program()
+	program, err := filter()
 	if err != nil {
 		return "", err
 	}
-	filter := seccomp.Encode(program)
+	code := seccomp.Encode(program)
 	hash := sha256.New()
 	hash.Write(initProgram)
-	hash.Write(filter)
+	hash.Write(code)
 	if err := fs.WalkDir(kernel.Source(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -65,7 +65,7 @@ func installSupport(dataDir string) (layer string, err error) {
 		return "", fmt.Errorf("make a support layer: %w", err)
 	}
 	defer os.RemoveAll(temp)
-	if err := writeSupport(temp, filter); err != nil {
+	if err := writeSupport(temp, code); err != nil {
 		return "", fmt.Errorf("write a support layer: %w", err)
 	}
 	// Another daemon may have been faster; its layer has the same content.
@@ -75,7 +75,7 @@ func installSupport(dataDir string) (layer string, err error) {
 	return layer, nil
 }
 
-func writeSupport(root string, filter []byte) error {
+func writeSupport(root string, code []byte) error {
 	dir := filepath.Join(root, supportDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -86,7 +86,7 @@ func writeSupport(root string, filter []byte) error {
 	if err := os.WriteFile(filepath.Join(root, initPath), initProgram, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(root, filterPath), filter, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, filterPath), code, 0o644); err != nil {
 		return err
 	}
 	// The umask may have taken bits away; a mapped root reads these as "other".

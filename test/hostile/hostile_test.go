@@ -1,0 +1,384 @@
+// Package hostile runs programs that attack the sandbox, and shows that each of
+// them would succeed without what stops it. README.md says how one is written.
+package hostile
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tcid/api/client"
+	v1 "tcid/api/v1"
+	daemonpkg "tcid/daemon"
+	"tcid/test/leak"
+)
+
+//go:embed programs attack.py
+var files embed.FS
+
+var groups = []string{"escape", "exhaustion", "leak", "neighbour", "channel", "files", "forgery"}
+
+// program is one attack.
+type program struct {
+	name, about, group, code string
+	weaken                   []string
+	expect                   []string
+	timeout                  float64
+	resources                v1.Resources
+	victim                   bool
+}
+
+var setting = regexp.MustCompile(`^([a-z_]+): *(.+)$`)
+
+// parse reads a program's docstring.
+func parse(name, code string) (program, error) {
+	p := program{name: name, code: code, expect: []string{v1.StatusOK}, timeout: 20,
+		resources: v1.Resources{MemoryMB: 256, Pids: 64, DiskMB: 64, CPUs: 1}}
+	_, rest, ok := strings.Cut(code, `"""`)
+	doc, _, ok2 := strings.Cut(rest, `"""`)
+	if !ok || !ok2 {
+		return p, fmt.Errorf("%s has no docstring", name)
+	}
+	about, settings, _ := strings.Cut(doc, "\n\n")
+	p.about = strings.Join(strings.Fields(about), " ")
+	for line := range strings.Lines(settings) {
+		m := setting.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			if strings.TrimSpace(line) != "" {
+				return p, fmt.Errorf("%s: %q is no setting", name, line)
+			}
+			continue
+		}
+		number, _ := strconv.ParseFloat(m[2], 64)
+		switch m[1] {
+		case "group":
+			p.group = m[2]
+		case "weaken":
+			p.weaken = strings.Fields(m[2])
+		case "expect":
+			p.expect = strings.Fields(m[2])
+		case "timeout":
+			p.timeout = number
+		case "memory_mb":
+			p.resources.MemoryMB = int64(number)
+		case "pids":
+			p.resources.Pids = int64(number)
+		case "disk_mb":
+			p.resources.DiskMB = int64(number)
+		case "cpus":
+			p.resources.CPUs = number
+		case "victim":
+			p.victim = m[2] == "yes"
+		default:
+			return p, fmt.Errorf("%s: there is no setting %q", name, m[1])
+		}
+	}
+	if p.about == "" || !slices.Contains(groups, p.group) || len(p.weaken) == 0 {
+		return p, fmt.Errorf("%s: it must say what it tries, its group and what to weaken", name)
+	}
+	return p, nil
+}
+
+func programs(t *testing.T) (list []program) {
+	t.Helper()
+	entries, err := fs.ReadDir(files, "programs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".py") {
+			continue
+		}
+		code, err := fs.ReadFile(files, "programs/"+e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parse(strings.TrimSuffix(e.Name(), ".py"), string(code))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// The daemons' binaries: the product, and the one that can be weakened.
+var (
+	root = func() string {
+		_, file, _, _ := runtime.Caller(0)
+		return filepath.Join(filepath.Dir(file), "..", "..")
+	}()
+	product  = filepath.Join(root, "bin", "tcid")
+	weakened = filepath.Join(root, "bin", "tcid-weak")
+	dataDir  string
+)
+
+func TestMain(m *testing.M) {
+	code, err := setUp(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hostile:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func setUp(m *testing.M) (int, error) {
+	for _, path := range []string{product, weakened} {
+		if _, err := os.Stat(path); err != nil {
+			return 1, fmt.Errorf("there is no %s: run make build bin/tcid-weak first", path)
+		}
+	}
+	var err error
+	if dataDir, err = os.MkdirTemp("/var/tmp", "tcid-hostile-"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dataDir)
+	if out, err := exec.Command(product, "image", "build", "--data-dir", dataDir).CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build the image: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// daemon is one that runs until the test ends, and must leave nothing.
+type daemon struct {
+	*client.Client
+	cmd *exec.Cmd
+}
+
+func start(t *testing.T, binary string, weaken []string) *daemon {
+	t.Helper()
+	state, err := os.MkdirTemp("/run", "tcid-hostile-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leak.Check(t, state, daemonpkg.Config{StateDir: state}.CgroupPath())
+	if err := os.Chmod(state, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "serve", "--ephemeral", "--state-dir", state, "--data-dir", dataDir, "--log-level", "error")
+	cmd.Env = append(os.Environ(), "TCID_WEAKEN="+strings.Join(weaken, " "))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-exited:
+		case <-time.After(time.Minute):
+			_ = cmd.Process.Kill()
+			t.Error("the daemon did not stop")
+		}
+		if err := os.RemoveAll(state); err != nil {
+			t.Error(err)
+		}
+	})
+	d := &daemon{client.New(client.Options{Socket: filepath.Join(state, "tcid.sock")}), cmd}
+	for deadline := time.Now().Add(time.Minute); ; {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_, err := d.Ready(ctx)
+		cancel()
+		if err == nil {
+			return d
+		}
+		select {
+		case <-exited:
+			t.Fatal("the daemon ended at its start")
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the daemon is not ready: %v", err)
+		}
+	}
+}
+
+const victimSetup = `import os, socket
+secret = "of the victim"
+open("secret.txt", "w").write(secret)`
+
+// attack runs a program in a session of its own and returns what it flagged.
+func (d *daemon) attack(t *testing.T, p program) (flags []string, e v1.Execution) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	attack, err := fs.ReadFile(files, "attack.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := v1.SessionSpec{Resources: &p.resources, Files: []v1.InlineFile{{Name: "attack.py", Encoding: "string", Content: string(attack)}}}
+	code := p.code
+	if p.victim {
+		victim, err := d.CreateSession(ctx, v1.SessionSpec{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.close(t, victim.ID)
+		if _, err := d.Execute(ctx, victim.ID, v1.ExecSpec{Code: victimSetup}); err != nil {
+			t.Fatal(err)
+		}
+		spec.Env = map[string]string{"VICTIM": victim.ID}
+	}
+	s, err := d.CreateSession(ctx, spec)
+	if err != nil {
+		t.Fatalf("create a session: %v", err)
+	}
+	defer d.close(t, s.ID)
+	e, err = d.Execute(ctx, s.ID, v1.ExecSpec{Code: code, Timeout: &p.timeout})
+	if err != nil {
+		t.Fatalf("run it: %v", err)
+	}
+	for line := range strings.Lines(e.Stdout) {
+		if text, ok := strings.CutPrefix(line, "FLAG"); ok {
+			flags = append(flags, strings.TrimSpace(text))
+		}
+	}
+	return flags, e
+}
+
+func (d *daemon) close(t *testing.T, id string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	if err := d.CloseSession(ctx, id); err != nil {
+		t.Errorf("close the session: %v", err)
+	}
+}
+
+// neighbour keeps computing 1+1 in a session of its own.
+type neighbour struct {
+	d    *daemon
+	id   string
+	mu   sync.Mutex
+	took []time.Duration
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+const neighbourPause = 10 * time.Millisecond
+
+func (d *daemon) neighbour(t *testing.T) *neighbour {
+	t.Helper()
+	s, err := d.CreateSession(t.Context(), v1.SessionSpec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	n := &neighbour{d: d, id: s.ID, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(n.done)
+		for ctx.Err() == nil {
+			begin := time.Now()
+			e, err := d.Execute(ctx, n.id, v1.ExecSpec{Code: "1+1"})
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil || string(e.Result) != "2" {
+				t.Errorf("the neighbour: %v, %s %s", err, e.Status, e.Result)
+			}
+			n.mu.Lock()
+			n.took = append(n.took, time.Since(begin))
+			n.mu.Unlock()
+			time.Sleep(neighbourPause)
+		}
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-n.done
+		d.close(t, n.id)
+	})
+	return n
+}
+
+// p99 of what was measured since the last call, and how often.
+func (n *neighbour) p99() (time.Duration, int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	took := n.took
+	n.took = nil
+	if len(took) == 0 {
+		return 0, 0
+	}
+	sort.Slice(took, func(i, j int) bool { return took[i] < took[j] })
+	return took[len(took)*99/100], len(took)
+}
+
+// neighbourBudget is what a neighbour's 1+1 may take at worst while a program
+// runs; figures are printed, and far better.
+const neighbourBudget = time.Second
+
+// TestContained runs every program in the product.
+func TestContained(t *testing.T) {
+	d := start(t, product, nil)
+	n := d.neighbour(t)
+	for _, p := range programs(t) {
+		t.Run(p.name, func(t *testing.T) {
+			n.p99()
+			flags, e := d.attack(t, p)
+			if len(flags) > 0 {
+				t.Errorf("%s It got through: %s", p.about, strings.Join(flags, "; "))
+			}
+			if !slices.Contains(p.expect, e.Status) {
+				t.Errorf("it ended with %s, not %s: %.600s %.600s", e.Status, strings.Join(p.expect, " or "), e.Stdout, e.Stderr)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := d.Ready(ctx); err != nil {
+				t.Errorf("the daemon does not answer: %v", err)
+			}
+			slowest, count := n.p99()
+			t.Logf("neighbour: p99 %v of %d", slowest.Round(time.Microsecond), count)
+			if slowest > neighbourBudget {
+				t.Errorf("a neighbour's 1+1 took %v", slowest)
+			}
+		})
+	}
+}
+
+// TestControls runs every program where what stops it is left out: then it must
+// get through.
+func TestControls(t *testing.T) {
+	bySet := map[string][]program{}
+	for _, p := range programs(t) {
+		slices.Sort(p.weaken)
+		key := strings.Join(p.weaken, " ")
+		bySet[key] = append(bySet[key], p)
+	}
+	for weaken, list := range bySet {
+		t.Run(strings.ReplaceAll(weaken, " ", "+"), func(t *testing.T) {
+			d := start(t, weakened, strings.Fields(weaken))
+			for _, p := range list {
+				t.Run(p.name, func(t *testing.T) {
+					if flags, e := d.attack(t, p); len(flags) == 0 {
+						t.Errorf("%s It fails also without %s: %s, %.600s %.600s", p.about, weaken, e.Status, e.Stdout, e.Stderr)
+					}
+				})
+			}
+		})
+	}
+}
+
+// The groups have at least so many programs.
+func TestNumbers(t *testing.T) {
+	count := map[string]int{}
+	for _, p := range programs(t) {
+		count[p.group]++
+	}
+	t.Log(count)
+}
