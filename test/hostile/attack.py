@@ -14,13 +14,13 @@ NR = {
     "setuid": 105, "setgid": 106, "personality": 135, "mlock": 149, "modify_ldt": 154, "pivot_root": 155,
     "prctl": 157, "arch_prctl": 158, "setrlimit": 160, "chroot": 161, "acct": 163, "mount": 165,
     "umount2": 166, "swapon": 167, "reboot": 169, "sethostname": 170, "iopl": 172, "init_module": 175,
-    "quotactl": 179, "setxattr": 188, "io_setup": 206, "mbind": 237, "kexec_load": 246, "add_key": 248, "request_key": 249,
-    "keyctl": 250, "inotify_init": 253, "unshare": 272, "splice": 275, "tee": 276, "vmsplice": 278,
-    "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303, "open_by_handle_at": 304,
-    "setns": 308, "process_vm_readv": 310, "kcmp": 312, "seccomp": 317, "bpf": 321, "userfaultfd": 323,
-    "copy_file_range": 326, "io_uring_setup": 425, "open_tree": 428, "move_mount": 429, "fsopen": 430,
-    "fsmount": 432, "clone3": 435, "pidfd_getfd": 438, "process_madvise": 440, "mount_setattr": 442,
-    "landlock_create_ruleset": 444, "memfd_secret": 447,
+    "quotactl": 179, "setxattr": 188, "io_setup": 206, "mbind": 237, "kexec_load": 246, "add_key": 248,
+    "request_key": 249, "keyctl": 250, "inotify_init": 253, "unshare": 272, "splice": 275, "tee": 276,
+    "vmsplice": 278, "perf_event_open": 298, "fanotify_init": 300, "name_to_handle_at": 303,
+    "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "kcmp": 312, "seccomp": 317,
+    "bpf": 321, "userfaultfd": 323, "copy_file_range": 326, "io_uring_setup": 425, "open_tree": 428,
+    "move_mount": 429, "fsopen": 430, "fsmount": 432, "clone3": 435, "pidfd_getfd": 438,
+    "process_madvise": 440, "mount_setattr": 442, "landlock_create_ruleset": 444, "memfd_secret": 447,
 }  # fmt: skip
 
 
