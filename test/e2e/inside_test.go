@@ -8,10 +8,7 @@ import (
 	"testing"
 
 	v1 "tcid/api/v1"
-	"tcid/test/leak"
 )
-
-const maxInitKiB = 512
 
 // What programs expect of a Linux is there.
 func TestInsideASession(t *testing.T) {
@@ -100,61 +97,4 @@ func statusField(t *testing.T, pid int, name string) string {
 	}
 	t.Fatalf("process %d has no %s", pid, name)
 	return ""
-}
-
-// From outside, a session's processes have what they should and no more.
-func TestPosture(t *testing.T) {
-	d := start(t)
-	s := d.create(t, v1.SessionSpec{})
-	other := d.create(t, v1.SessionSpec{})
-	d.run(t, s.ID, "1")
-	pids := processesOf(t, s.ID)
-	if len(pids) != 2 {
-		t.Fatalf("processes: %v", pids)
-	}
-	own := map[string]string{}
-	for pid, command := range pids {
-		for name, want := range map[string]string{
-			"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
-			"CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "Groups": "",
-		} {
-			if got := statusField(t, pid, name); got != want {
-				t.Errorf("%s: %s is %q, want %q", command, name, got, want)
-			}
-		}
-		uid := strings.Fields(statusField(t, pid, "Uid"))
-		if n, _ := strconv.Atoi(uid[0]); n < 524288 || uid[0] != uid[1] || uid[1] != uid[2] || uid[2] != uid[3] {
-			t.Errorf("%s: uids %v", command, uid)
-		}
-		for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"} {
-			link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if mine, _ := os.Readlink("/proc/self/ns/" + ns); link == mine {
-				t.Errorf("%s: the %s namespace is the host's", command, ns)
-			}
-			if before, ok := own[ns]; ok && before != link {
-				t.Errorf("the session has two %s namespaces", ns)
-			}
-			own[ns] = link
-		}
-		if strings.Contains(command, "tcid-init") {
-			kib := residentKiB(t, pid)
-			t.Logf("the init is %d KiB resident", kib)
-			if kib > maxInitKiB {
-				t.Errorf("the init is %d KiB resident, want at most %d", kib, maxInitKiB)
-			}
-			if open, err := leak.Descriptors(pid); err != nil || len(open) > 3 {
-				t.Errorf("the init has open: %v, %v", open, err)
-			}
-		}
-	}
-	for pid := range processesOf(t, other.ID) {
-		for ns, link := range own {
-			if theirs, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns)); theirs == link {
-				t.Errorf("two sessions share a %s namespace", ns)
-			}
-		}
-	}
 }

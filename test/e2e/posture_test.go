@@ -1,0 +1,310 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	v1 "tcid/api/v1"
+	"tcid/test/leak"
+)
+
+const maxInitKiB = 512
+
+// posture is all that the host's kernel tells about a process of a session, with
+// what differs from session to session taken out.
+type posture struct {
+	Status      map[string]string // lines of /proc/PID/status
+	Ids         string            // the user namespace's map
+	Limits      map[string]string // resource limits, soft/hard
+	Score       string            // for the out-of-memory killer
+	Root, Cwd   string
+	Descriptors []string // by class
+	Mounts      []string // but those that hide or protect files of /proc
+	Hidden      int      // how many of those there are: it depends on the host
+	Environment []string
+}
+
+// statusLines are those of /proc/PID/status that say what a process may do.
+var statusLines = []string{
+	"Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters", "Umask",
+	"SigIgn", "THP_enabled",
+}
+
+var (
+	inodeNumber = regexp.MustCompile(`:\[\d+\]$`)
+	layerName   = regexp.MustCompile(`lowerdir\+?=[^,]*`)
+	ownerID     = regexp.MustCompile(`\b([ug]id)=(\d+)`)
+)
+
+func postureOf(t *testing.T, pid int) posture {
+	t.Helper()
+	read := func(name string) string {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	p := posture{Status: map[string]string{}, Limits: map[string]string{}}
+	for _, name := range statusLines {
+		p.Status[name] = statusField(t, pid, name)
+	}
+	ids := strings.Fields(read("uid_map"))
+	base, err := strconv.Atoi(ids[1])
+	if err != nil || base < 524288 {
+		t.Errorf("the session's ids begin at %s", ids[1])
+	}
+	if g := strings.Fields(read("gid_map")); !slices.Equal(g, ids) {
+		t.Errorf("user and group ids differ: %v, %v", ids, g)
+	}
+	p.Ids = ids[0] + " BASE " + ids[2]
+	for _, name := range []string{"Uid", "Gid"} {
+		all := strings.Fields(statusField(t, pid, name))
+		for i := range all {
+			n, _ := strconv.Atoi(all[i])
+			all[i] = strconv.Itoa(n - base)
+		}
+		p.Status[name] = strings.Join(all, " ")
+	}
+	for line := range strings.Lines(read("limits")) {
+		// That on processes is the host's: the cgroup bounds them.
+		if len(line) < 68 || strings.HasPrefix(line, "Limit") || strings.HasPrefix(line, "Max processes") {
+			continue
+		}
+		p.Limits[strings.TrimSpace(line[:26])] = strings.TrimSpace(line[26:47]) + "/" + strings.TrimSpace(line[47:68])
+	}
+	p.Score = strings.TrimSpace(read("oom_score_adj"))
+	for name, to := range map[string]*string{"root": &p.Root, "cwd": &p.Cwd} {
+		if *to, err = os.Readlink(fmt.Sprintf("/proc/%d/%s", pid, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open, err := leak.Descriptors(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range open {
+		p.Descriptors = append(p.Descriptors, inodeNumber.ReplaceAllString(d, ""))
+	}
+	slices.Sort(p.Descriptors)
+	for line := range strings.Lines(read("mountinfo")) {
+		before, after, _ := strings.Cut(strings.TrimSpace(line), " - ")
+		fields, source := strings.Fields(before), strings.Fields(after)
+		if strings.HasPrefix(fields[4], "/proc/") {
+			p.Hidden++
+			if !strings.HasPrefix(fields[5], "ro,") && fields[3] != "/null" {
+				t.Errorf("%s is neither hidden nor read-only: %s", fields[4], line)
+			}
+			continue
+		}
+		options := ownerID.ReplaceAllStringFunc(layerName.ReplaceAllString(source[2], "lowerdir=…"), func(o string) string {
+			name, id, _ := strings.Cut(o, "=")
+			n, _ := strconv.Atoi(id)
+			return name + "=" + strconv.Itoa(n-base)
+		})
+		if source[0] == "devtmpfs" {
+			options = "…" // the host's
+		}
+		p.Mounts = append(p.Mounts, fields[4]+" "+fields[5]+" "+source[0]+" "+options)
+	}
+	slices.Sort(p.Mounts)
+	for entry := range strings.SplitSeq(strings.TrimRight(read("environ"), "\x00"), "\x00") {
+		p.Environment = append(p.Environment, entry)
+	}
+	slices.Sort(p.Environment)
+	return p
+}
+
+// leastHidden are the files of /proc that every host of today has.
+const leastHidden = 15
+
+// commonStatus is what all processes of a session have.
+var commonStatus = map[string]string{
+	"Groups": "", "CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
+	"CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "Seccomp_filters": "1",
+	"Umask": "0022", "THP_enabled": "1",
+}
+
+// commonMounts are all that a session sees.
+var commonMounts = []string{
+	"/ ro,nosuid,nodev,relatime overlay ro,lowerdir=…,redirect_dir=on",
+	"/dev rw,nosuid,noexec tmpfs rw,size=64k,nr_inodes=64,mode=755,uid=0,gid=0",
+	"/dev/full rw,relatime devtmpfs …",
+	"/dev/null rw,relatime devtmpfs …",
+	"/dev/pts rw,nosuid,noexec,relatime devpts rw,gid=5,mode=620,ptmxmode=666",
+	"/dev/random rw,relatime devtmpfs …",
+	"/dev/shm rw,nosuid,nodev,noexec,relatime tmpfs rw,size=65536k,nr_inodes=1024,uid=0,gid=0",
+	"/dev/urandom rw,relatime devtmpfs …",
+	"/dev/zero rw,relatime devtmpfs …",
+	"/proc rw,nosuid,nodev,noexec,relatime proc rw,hidepid=invisible",
+	"/tmp rw,nosuid,nodev,relatime tmpfs rw,size=262144k,nr_inodes=4096,uid=0,gid=0",
+	"/workspace rw,nosuid,nodev,relatime tmpfs rw,size=262144k,nr_inodes=32768,mode=700,uid=1000,gid=1000",
+}
+
+func with(status map[string]string, more ...string) map[string]string {
+	status = maps.Clone(status)
+	for i := 0; i < len(more); i += 2 {
+		status[more[i]] = more[i+1]
+	}
+	return status
+}
+
+// golden is the posture of a session with one CPU and 256 MiB of disk. Whatever
+// changes here changes what user code may do: think before you adapt it.
+var golden = map[string]posture{
+	"tcid-init": {
+		Status: with(commonStatus, "Uid", "1001 1001 1001 1001", "Gid", "1001 1001 1001 1001", "SigIgn", "0000000000000000"),
+		Ids:    "0 BASE 65536", Score: "500", Root: "/", Cwd: "/",
+		Descriptors: []string{"/dev/null", "/dev/null", "/dev/null"},
+		Mounts:      commonMounts,
+		Environment: []string{"HOME=/", "PATH="},
+	},
+	"python3": {
+		// Ignored are SIGPIPE and SIGXFSZ, as Python has it.
+		Status: with(commonStatus, "Uid", "1000 1000 1000 1000", "Gid", "1000 1000 1000 1000", "SigIgn", "0000000001001000"),
+		Ids:    "0 BASE 65536", Score: "500", Root: "/", Cwd: "/workspace",
+		Limits: map[string]string{
+			"Max address space": "unlimited/unlimited", "Max core file size": "1/1", "Max cpu time": "unlimited/unlimited",
+			"Max data size": "unlimited/unlimited", "Max file locks": "unlimited/unlimited",
+			"Max file size": "268435456/268435456", "Max locked memory": "0/0", "Max msgqueue size": "0/0",
+			"Max nice priority": "0/0", "Max open files": "1024/1024", "Max pending signals": "64/64",
+			"Max realtime priority": "0/0", "Max realtime timeout": "unlimited/unlimited",
+			"Max resident set": "unlimited/unlimited", "Max stack size": "8388608/unlimited",
+		},
+		// The streams, as pipes that the kernel itself reads, its two wake-up
+		// pipes, the listener and the daemon's connection.
+		Descriptors: []string{
+			"/dev/null", "/dev/null", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe",
+			"socket", "socket",
+		},
+		Mounts: commonMounts,
+		Environment: []string{
+			"BLIS_NUM_THREADS=1", "HOME=/workspace", "IPYTHONDIR=/tmp/.ipython", "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
+			"LOGNAME=user", "LOKY_MAX_CPU_COUNT=1", "MKL_NUM_THREADS=1", "MPLBACKEND=Agg", "MPLCONFIGDIR=/tmp/.matplotlib",
+			"NUMEXPR_NUM_THREADS=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "PATH=/usr/local/bin:/usr/bin:/bin",
+			"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=1", "PWD=/workspace", "PYTHONDONTWRITEBYTECODE=1",
+			"PYTHONUNBUFFERED=1", "PYTHON_CPU_COUNT=1", "RAYON_NUM_THREADS=1", "SHELL=/bin/sh", "TCID_NETWORK=none",
+			"TERM=dumb", "TZ=UTC", "USER=user", "XDG_CACHE_HOME=/tmp/.cache",
+		},
+	},
+}
+
+// From outside, a session's processes have what they should and nothing more,
+// also after their threads and children have come and gone.
+func TestPosture(t *testing.T) {
+	d := start(t)
+	spec := v1.SessionSpec{Resources: &v1.Resources{CPUs: 1, DiskMB: 256}}
+	s, other := d.create(t, spec), d.create(t, spec)
+	look := func(when string) (namespaces map[string]string) {
+		t.Helper()
+		pids := processesOf(t, s.ID)
+		if len(pids) != len(golden) {
+			t.Fatalf("%s: processes: %v", when, pids)
+		}
+		namespaces = map[string]string{}
+		for pid, command := range pids {
+			name := command[strings.LastIndex(strings.Fields(command)[0], "/")+1:]
+			name = strings.Fields(name)[0]
+			got := postureOf(t, pid)
+			if got.Hidden < leastHidden {
+				t.Errorf("%s: only %d files of /proc are hidden", name, got.Hidden)
+			}
+			got.Hidden = 0
+			if name == "tcid-init" {
+				got.Limits = nil // the daemon's; it takes nothing
+				kib := residentKiB(t, pid)
+				t.Logf("the init is %d KiB resident", kib)
+				if kib > maxInitKiB {
+					t.Errorf("the init is %d KiB resident, want at most %d", kib, maxInitKiB)
+				}
+			}
+			if diff := cmp.Diff(golden[name], got); diff != "" {
+				t.Errorf("%s: %s (-golden +session):\n%s", when, name, diff)
+			}
+			for _, ns := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup"} {
+				link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if mine, _ := os.Readlink("/proc/self/ns/" + ns); link == mine {
+					t.Errorf("%s: %s: the %s namespace is the host's", when, name, ns)
+				}
+				if before, ok := namespaces[ns]; ok && before != link {
+					t.Errorf("%s: the session has two %s namespaces", when, ns)
+				}
+				namespaces[ns] = link
+			}
+		}
+		return namespaces
+	}
+	d.run(t, s.ID, "1")
+	own := look("at first")
+	d.run(t, s.ID, "import threading, subprocess, multiprocessing\nts = [threading.Thread(target=sum, args=(range(10**5),)) for _ in range(20)]\n[x.start() for x in ts]; [x.join() for x in ts]\n"+
+		"subprocess.run(['true']); p = multiprocessing.get_context('fork').Process(target=print); p.start(); p.join(); p.close()")
+	look("after threads and children")
+	d.run(t, other.ID, "1")
+	for pid := range processesOf(t, other.ID) {
+		for ns, link := range own {
+			if theirs, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns)); theirs == link {
+				t.Errorf("two sessions share a %s namespace", ns)
+			}
+		}
+	}
+	if _, err := d.Restart(callContext(t), s.ID); err != nil {
+		t.Fatal(err)
+	}
+	d.run(t, s.ID, "1")
+	look("after a new kernel")
+}
+
+// The limits of a session are in its cgroup.
+func TestCgroupLimits(t *testing.T) {
+	d := start(t)
+	s := d.create(t, v1.SessionSpec{Resources: &v1.Resources{MemoryMB: 300, CPUs: 0.5, Pids: 77}})
+	for pid := range processesOf(t, s.ID) {
+		for name, want := range map[[2]string]string{
+			{"memory", "memory.limit_in_bytes"}: "314572800", {"", "memory.max"}: "314572800",
+			{"pids", "pids.max"}: "77", {"", "pids.max"}: "77",
+			{"cpu", "cpu.cfs_quota_us"}: "50000", {"", "cpu.max"}: "50000 100000",
+			{"", "memory.swap.max"}: "0", {"", "memory.oom.group"}: "0",
+		} {
+			got, ok := cgroupFile(t, pid, name[0], name[1])
+			if ok && got != want {
+				t.Errorf("%s is %s, want %s", name[1], got, want)
+			}
+		}
+		if rules, ok := cgroupFile(t, pid, "devices", "devices.list"); ok && strings.Contains(rules, "a *:*") {
+			t.Errorf("all devices are allowed: %s", rules)
+		}
+	}
+}
+
+// cgroupFile reads a file of a process's cgroup in the hierarchy of a
+// controller, or in that of cgroup v2; not ok where it isn't there.
+func cgroupFile(t *testing.T, pid int, controller, name string) (text string, ok bool) {
+	t.Helper()
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if !slices.Contains(strings.Split(fields[1], ","), controller) {
+			continue
+		}
+		for _, mount := range []string{"/sys/fs/cgroup/" + fields[1], "/sys/fs/cgroup/" + controller, "/sys/fs/cgroup"} {
+			if content, err := os.ReadFile(mount + fields[2] + "/" + name); err == nil {
+				return strings.TrimSpace(string(content)), true
+			}
+		}
+	}
+	return "", false
+}
