@@ -220,6 +220,7 @@ var numbers = map[string]uint32{
 	"sysinfo":                 unix.SYS_SYSINFO,
 	"tgkill":                  unix.SYS_TGKILL,
 	"time":                    unix.SYS_TIME,
+	"timer_create":            unix.SYS_TIMER_CREATE,
 	"timer_delete":            unix.SYS_TIMER_DELETE,
 	"timer_getoverrun":        unix.SYS_TIMER_GETOVERRUN,
 	"timer_gettime":           unix.SYS_TIMER_GETTIME,

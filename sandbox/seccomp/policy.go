@@ -38,13 +38,14 @@ shutdown getsockopt getrandom pidfd_open pidfd_send_signal
 `
 
 // missing answer ENOSYS, so that programs take their fallback: clone3 hides its
-// flags from the filter (CVE-2021-41133), the others have a plainer sibling or
-// a history of holes. So does every call that is newer than this table.
+// flags from the filter (CVE-2021-41133), the others have a plainer sibling (for
+// coreutils' timeout that of timer_create is alarm) or a history of holes. So
+// does every call that is newer than this table.
 const missing = `
 clone3 copy_file_range io_uring_setup io_uring_enter io_uring_register userfaultfd
 memfd_secret landlock_create_ruleset landlock_add_rule landlock_restrict_self shmget
 shmat shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open
-pkey_mprotect pkey_alloc pkey_free
+pkey_mprotect pkey_alloc pkey_free timer_create
 `
 
 // newNamespaces are the CLONE_NEW* flags of clone, NEWTIME included.
