@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import pathlib
 import re
-import struct
-import zlib
+import sys
 from typing import Any, Callable
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "packages"))
+import png  # noqa: E402 (its folder has just been added)
+
 NEAR = 1e-9
-#: samples of a pixel by the PNG's colour type; palettes don't occur
-SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
 
 
 class Mismatch(Exception):
@@ -114,74 +115,14 @@ def same(a: Any, b: Any) -> bool:
 def check_png(wanted: dict[str, Any], value: Any, where: str) -> None:
     """Raises Mismatch unless the value is base64 of a PNG that is as wanted."""
     try:
-        data = base64.b64decode("".join(value.split()), validate=True)
-        width, height, pixels = read_png(data, "colours" in wanted or "min_colours" in wanted)
-    except (AttributeError, ValueError, KeyError, struct.error, zlib.error, binascii.Error) as problem:
+        image = png.decode(base64.b64decode("".join(value.split()), validate=True))
+    except (AttributeError, ValueError, binascii.Error) as problem:
         raise Mismatch(f"{where} is no PNG in base64: {problem!r}") from None
-    if width < wanted.get("min_width", 1) or height < wanted.get("min_height", 1):
-        raise Mismatch(f"{where} is an image of {width} × {height}, wanted {wanted}")
-    colours = set(pixels)
-    if pixels and len(colours) < wanted.get("min_colours", 1):
+    if image.width < wanted.get("min_width", 1) or image.height < wanted.get("min_height", 1):
+        raise Mismatch(f"{where} is an image of {image.width} × {image.height}, wanted {wanted}")
+    colours = set(image.pixels()) if "colours" in wanted or "min_colours" in wanted else set()
+    if "min_colours" in wanted and len(colours) < wanted["min_colours"]:
         raise Mismatch(f"{where} is an image with {len(colours)} colours, wanted {wanted['min_colours']}")
     for colour in wanted.get("colours", []):
-        if bytes(colour) not in colours:
+        if tuple(colour) not in colours:
             raise Mismatch(f"{where} is an image without the colour {colour}")
-
-
-def read_png(data: bytes, coloured: bool) -> tuple[int, int, list[bytes]]:
-    """Decodes a PNG of 8 bits a sample: width, height and, if asked for, the
-    pixels without alpha."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        raise ValueError("no PNG signature")
-    header, packed, at = b"", b"", 8
-    while at < len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        if struct.unpack(">I", data[at + 8 + length : at + 12 + length])[0] != zlib.crc32(kind + content):
-            raise ValueError(f"the checksum of {kind!r} is wrong")
-        if kind == b"IHDR":
-            header = content
-        elif kind == b"IDAT":
-            packed += content
-        at += 12 + length
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
-    if depth != 8 or interlaced:
-        raise ValueError("only 8 bits a sample, not interlaced, can be read")
-    step = SAMPLES[colour]
-    opaque = step - (colour in (4, 6))
-    raw = zlib.decompress(packed)
-    if len(raw) != height * (1 + width * step):
-        raise ValueError("the data has the wrong length")
-    pixels: list[bytes] = []
-    above = bytes(width * step)
-    for y in range(height if coloured else 0):
-        start = y * (1 + width * step)
-        line = unfilter(raw[start], bytearray(raw[start + 1 : start + 1 + width * step]), above, step)
-        pixels += [bytes(line[x : x + opaque]) for x in range(0, len(line), step)]
-        above = bytes(line)
-    return width, height, pixels
-
-
-def unfilter(kind: int, line: bytearray, above: bytes, step: int) -> bytearray:
-    """Undoes the filter of one line."""
-    if kind == 0:
-        return line
-    for i in range(len(line)):
-        left = line[i - step] if i >= step else 0
-        corner = above[i - step] if i >= step else 0
-        if kind == 1:
-            guess = left
-        elif kind == 2:
-            guess = above[i]
-        elif kind == 3:
-            guess = (left + above[i]) // 2
-        elif kind == 4:
-            up = above[i]
-            by_left, by_up, by_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-            guess = (
-                left if by_left <= by_up and by_left <= by_corner else up if by_up <= by_corner else corner
-            )
-        else:
-            raise ValueError(f"filter {kind}")
-        line[i] = (line[i] + guess) & 255
-    return line
