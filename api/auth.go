@@ -12,12 +12,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"tcid/api/gate"
 	"tcid/api/transport"
 	"tcid/daemon/session"
 )
@@ -28,9 +33,10 @@ const (
 	newKeyBytes  = 24
 )
 
-// Keys are the API keys for TCP. Only their digests are kept.
+// Keys are the API keys for TCP. Only their digests are kept. They can be
+// replaced while requests come in.
 type Keys struct {
-	digests []keyDigest
+	digests atomic.Pointer[[]keyDigest]
 }
 
 type keyDigest struct {
@@ -40,10 +46,11 @@ type keyDigest struct {
 
 // ParseKeys reads a key file: one key per line, or a name, a space and a key;
 // empty lines and lines that begin with '#' are skipped. A key has at least 16
-// characters. Sessions belong to the name, so that a key can be exchanged.
+// characters. Sessions belong to the name, so that a key can be exchanged; until
+// all clients have the new one, a name may have both.
 func ParseKeys(r io.Reader) (*Keys, error) {
-	k := &Keys{}
-	names := map[string]bool{}
+	var all []keyDigest
+	taken := map[[sha256.Size]byte]bool{}
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		fields := strings.Fields(lines.Text())
@@ -61,18 +68,20 @@ func ParseKeys(r io.Reader) (*Keys, error) {
 			return nil, fmt.Errorf("key file line %d: want \"KEY\" or \"NAME KEY\"", n)
 		case len(key) < minKeyLength || len(key) > maxKeyLength:
 			return nil, fmt.Errorf("key file line %d: a key has %d to %d characters", n, minKeyLength, maxKeyLength)
-		case names[name]:
-			return nil, fmt.Errorf("key file line %d: the name or key appears twice", n)
+		case taken[digest]:
+			return nil, fmt.Errorf("key file line %d: the key appears twice", n)
 		}
-		names[name] = true
-		k.digests = append(k.digests, keyDigest{name, digest})
+		taken[digest] = true
+		all = append(all, keyDigest{name, digest})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read the key file: %w", err)
 	}
-	if len(k.digests) == 0 {
+	if len(all) == 0 {
 		return nil, errors.New("the key file holds no key")
 	}
+	k := &Keys{}
+	k.digests.Store(&all)
 	return k, nil
 }
 
@@ -85,6 +94,19 @@ func LoadKeys(path string) (*Keys, error) {
 	defer f.Close()
 	return ParseKeys(f)
 }
+
+// Reload reads the key file again. When that fails, the keys stay as they are.
+func (k *Keys) Reload(path string) error {
+	read, err := LoadKeys(path)
+	if err != nil {
+		return err
+	}
+	k.digests.Store(read.digests.Load())
+	return nil
+}
+
+// Count returns how many keys there are.
+func (k *Keys) Count() int { return len(*k.digests.Load()) }
 
 // CreateKeyFile writes a file with one new key, readable by root only. It
 // leaves an existing one alone.
@@ -107,7 +129,7 @@ func CreateKeyFile(path string) error {
 func (k *Keys) principal(key string) (session.Principal, bool) {
 	digest := sha256.Sum256([]byte(key))
 	name, found := "", 0
-	for _, d := range k.digests {
+	for _, d := range *k.digests.Load() {
 		if subtle.ConstantTimeCompare(d.digest[:], digest[:]) == 1 {
 			name, found = d.name, 1
 		}
@@ -119,15 +141,23 @@ type peerKey struct{}
 
 // peer is what a connection tells about who is at its other end.
 type peer struct {
-	unix bool
-	uid  uint32
-	err  error
+	unix    bool
+	uid     uint32
+	network netip.Prefix // of a TCP peer
+	err     error
 }
 
 // connContext looks at a new connection: on the Unix socket, the kernel says
 // which user it comes from.
 func connContext(ctx context.Context, c net.Conn) context.Context {
-	var p peer
+	p := peer{network: gate.Network(c.RemoteAddr())}
+	for { // below TLS and the gate's bounds
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = outer.NetConn()
+	}
 	if u, ok := c.(*net.UnixConn); ok {
 		p.unix = true
 		raw, err := u.SyscallConn()
@@ -181,6 +211,22 @@ func (s *Server) identify(r *http.Request) (session.Principal, error) {
 			return p, nil
 		}
 	}
-	return session.Principal{}, &transport.Error{Status: http.StatusUnauthorized, Type: transport.TypeAuth, Code: "invalid_api_key",
+	return session.Principal{}, s.wrongKey(from.network)
+}
+
+// wrongKey refuses a request without a right key, and all further ones of that
+// kind from a place that has sent many. A right key is never held up: behind one
+// address there may be others than the one who guesses.
+func (s *Server) wrongKey(from netip.Prefix) error {
+	wait, first := s.guesses.add(from, time.Now())
+	if first {
+		s.Log.Warn("a request over TCP has a wrong API key or none; more of them within the next minute are not logged",
+			zap.Stringer("from", from))
+	}
+	if wait > 0 {
+		return &transport.Error{Status: http.StatusTooManyRequests, Type: transport.TypeRateLimit, Code: "too_many_failures", RetryAfter: wait,
+			Message: "too many requests with a missing or wrong API key came from your address; send a right key, or wait"}
+	}
+	return &transport.Error{Status: http.StatusUnauthorized, Type: transport.TypeAuth, Code: "invalid_api_key",
 		Message: "the API key is missing or wrong; send \"Authorization: Bearer KEY\" with a key of the daemon's key file"}
 }

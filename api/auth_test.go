@@ -29,9 +29,9 @@ func TestParseKeys(t *testing.T) {
 func TestParseKeysRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "comments only": "# x\n", "short": "abc\n", "three words": "a b 0123456789abcdef\n",
-		"same key twice":  "0123456789abcdef\n0123456789abcdef\n",
-		"same name twice": "a 0123456789abcdef\na fedcba9876543210\n",
-		"too long":        strings.Repeat("x", 600) + "\n",
+		"same key twice":       "0123456789abcdef\n0123456789abcdef\n",
+		"same key, other name": "a 0123456789abcdef\nb 0123456789abcdef\n",
+		"too long":             strings.Repeat("x", 600) + "\n",
 	} {
 		if _, err := ParseKeys(strings.NewReader(text)); err == nil {
 			t.Errorf("%s is taken", name)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"tcid/api/gate"
 	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/sandbox/workspace"
@@ -72,7 +73,7 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	info, created, err := dir.Put(r.Context(), r.PathValue("path"), &patient{r.Body, http.NewResponseController(w)}, options)
+	info, created, err := dir.Put(r.Context(), r.PathValue("path"), &patient{body: r.Body, control: http.NewResponseController(w)}, options)
 	if err != nil {
 		return err
 	}
@@ -84,20 +85,26 @@ func (s *Server) putFile(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// patient reads a body of any length, as long as something keeps coming.
+// patient reads a body of any length, as long as enough keeps coming.
 type patient struct {
 	body    io.Reader
 	control *http.ResponseController
+	pace    gate.Pace
 }
 
 func (p *patient) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(stallTimeout))
+	begun := time.Now()
+	_ = p.control.SetReadDeadline(begun.Add(p.pace.Left()))
 	n, err := p.body.Read(b)
-	if err != nil {
+	p.pace.Moved(n, time.Since(begun))
+	switch err {
+	case nil:
+	case io.EOF: //nolint:errorlint // a Reader's EOF is never wrapped
+		// From here on the connection is only watched for its end.
 		_ = p.control.SetReadDeadline(time.Time{})
-		if err != io.EOF { //nolint:errorlint // a Reader's EOF is never wrapped
-			err = transport.BadRequest("invalid_body", "", "the file could not be read: it was cut off or came too slowly")
-		}
+	default:
+		// The deadline stays: net/http wants the rest of the body.
+		err = transport.BadRequest("invalid_body", "", "the file could not be read: it was cut off or came too slowly")
 	}
 	return n, err
 }
@@ -123,20 +130,8 @@ func (s *Server) getFile(w http.ResponseWriter, r *http.Request) error {
 	// Never shown by a browser in the daemon's name.
 	h.Set("Content-Disposition", contentDisposition(info.Name))
 	h.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModifiedAt.UnixNano(), info.Size))
-	http.ServeContent(&pressing{w, http.NewResponseController(w)}, r, "", info.ModifiedAt, file)
+	http.ServeContent(w, r, "", info.ModifiedAt, file)
 	return nil
-}
-
-// pressing writes an answer of any length, as long as the client keeps reading.
-type pressing struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (p *pressing) Write(b []byte) (int, error) {
-	_ = p.control.SetWriteDeadline(time.Now().Add(stallTimeout))
-	defer func() { _ = p.control.SetWriteDeadline(time.Time{}) }()
-	return p.ResponseWriter.Write(b)
 }
 
 func (s *Server) deleteFile(w http.ResponseWriter, r *http.Request) error {

@@ -11,8 +11,10 @@ import (
 )
 
 // guard refuses what a web page could send: requests whose Host is not ours,
-// which is how DNS rebinding looks, and requests with the Origin of a page.
-// The Unix socket is out of a browser's reach.
+// which is how DNS rebinding looks, requests with the Origin of a page, and
+// those of which the browser says that another site's page has caused them.
+// net/http's CrossOriginProtection lets GET and pages on our own host pass, which
+// this API has no use for. The Unix socket is out of a browser's reach.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !peerOf(r).unix {
@@ -21,7 +23,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 					Message: "this daemon does not answer for the host in the request; start it with --allow-host for other names"})
 				return
 			}
-			if origin := r.Header.Get("Origin"); origin != "" && !s.originAllowed(origin) {
+			if origin := r.Header.Get("Origin"); (origin != "" || fromOtherSite(r)) && !s.originAllowed(origin) {
 				s.fail(w, r, &transport.Error{Status: http.StatusForbidden, Type: transport.TypePermission, Code: "origin_not_allowed",
 					Message: "requests from web pages are refused; start the daemon with --allow-host to allow a page's host"})
 				return
@@ -46,6 +48,13 @@ func (s *Server) hostAllowed(hostport string) bool {
 func (s *Server) originAllowed(origin string) bool {
 	_, host, ok := strings.Cut(origin, "://")
 	return ok && slices.Contains(s.Hosts, hostOnly(host))
+}
+
+// fromOtherSite looks at what browsers tell about every request, with an Origin
+// or without one, such as for the address of a picture.
+func fromOtherSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site != "" && site != "none" && site != "same-origin"
 }
 
 // hostOnly takes the port and the brackets of an IPv6 address away.

@@ -35,11 +35,13 @@ func (s *Server) listImages(w http.ResponseWriter, _ *http.Request) error {
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
 	c := s.Sessions.Config()
+	isolation := isolationOf(s.Sessions.Isolation())
+	isolation.Weaknesses = s.Weaknesses
 	transport.WriteJSON(w, http.StatusOK, v1.Version{
 		Version:   s.Version,
 		API:       []string{"v1"},
 		Features:  []string{"sessions", "executions", "files", "tests.condition"},
-		Isolation: isolationOf(s.Sessions.Isolation()),
+		Isolation: isolation,
 		Limits: v1.Limits{
 			ExecTimeout: c.ExecTimeout.Seconds(), MaxExecTimeout: c.MaxExecTimeout.Seconds(),
 			IdleTimeout: c.IdleTimeout.Seconds(), SessionsPerPrincipal: c.SessionsPerPrincipal,

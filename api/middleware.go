@@ -8,6 +8,8 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -15,8 +17,8 @@ import (
 	"tcid/api/transport"
 )
 
-// outer gives every request an id and keeps a panic to the request that
-// caused it.
+// outer gives every request an id, its body a time limit, and keeps a panic to
+// the request that caused it.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := "req_" + rand.Text()
@@ -24,6 +26,11 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
+		if r.ContentLength != 0 {
+			// net/http waits for what is left of a body before it sends an answer,
+			// and again afterwards. Handlers that read the body allow themselves more.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTimeout))
+		}
 		defer func() {
 			switch p := recover(); p {
 			case nil:
@@ -77,6 +84,52 @@ func (s *Server) unrouted(mux *http.ServeMux) http.Handler {
 				Message: "there is no such route; see the API description for those that exist"})
 		}
 	})
+}
+
+// bounded refuses a principal's requests while too many are under way: each
+// costs memory, and a handler that waits costs it for long.
+func (s *Server) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller := transport.Caller(r).ID
+		if caller == "" { // /healthz, which is for everybody and costs nothing
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !s.inFlight.enter(caller) {
+			s.fail(w, r, &transport.Error{Status: http.StatusTooManyRequests, Type: transport.TypeRateLimit, Code: "too_many_requests",
+				RetryAfter: time.Second, Message: fmt.Sprintf("%d of your requests are under way, which is the most; wait for one to end", maxInFlight)})
+			return
+		}
+		defer s.inFlight.leave(caller)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// inFlight counts the requests under way by principal.
+type inFlight struct {
+	most int
+	mu   sync.Mutex
+	of   map[string]int
+}
+
+func newInFlight(most int) *inFlight { return &inFlight{most: most, of: map[string]int{}} }
+
+func (f *inFlight) enter(caller string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of[caller] >= f.most {
+		return false
+	}
+	f.of[caller]++
+	return true
+}
+
+func (f *inFlight) leave(caller string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of[caller]--; f.of[caller] == 0 {
+		delete(f.of, caller)
+	}
 }
 
 // statusProbe takes an answer without sending it.

@@ -15,8 +15,9 @@ import (
 const (
 	maxFileBody     = 1 << 30
 	maxHeaderBytes  = 32 << 10
+	maxInFlight     = 1024 // requests of one principal
 	headerTimeout   = 5 * time.Second
-	stallTimeout    = 30 * time.Second // between two pieces of a file
+	unreadTimeout   = 5 * time.Second // for a body that no handler reads
 	idleTimeout     = 60 * time.Second
 	disconnectGrace = 5 * time.Second
 	defaultPage     = 100
@@ -38,6 +39,8 @@ type Options struct {
 	Version  string
 	Log      *zap.Logger
 	TCI      tci.Settings
+	// Weaknesses of the host, as GET /v1/version tells them.
+	Weaknesses []v1.Weakness
 	// Ready says whether the daemon takes work yet.
 	Ready func() bool
 }
@@ -45,12 +48,14 @@ type Options struct {
 // Server answers all routes: the native ones, and those of package tci.
 type Server struct {
 	Options
-	handler http.Handler
+	handler  http.Handler
+	guesses  *guesses
+	inFlight *inFlight
 }
 
 // NewServer returns a server with all routes.
 func NewServer(o Options) *Server {
-	s := &Server{Options: o}
+	s := &Server{Options: o, guesses: newGuesses(), inFlight: newInFlight(maxInFlight)}
 	mux := http.NewServeMux()
 	together := tci.NewHandler(o.Sessions, o.TCI)
 	for pattern, handle := range map[string]handlerFunc{
@@ -84,7 +89,7 @@ func NewServer(o Options) *Server {
 	} {
 		mux.Handle(pattern, s.answer(handle))
 	}
-	s.handler = s.outer(rerouted(s.guard(s.authenticate(s.unrouted(mux)))))
+	s.handler = s.outer(rerouted(s.guard(s.authenticate(s.bounded(s.unrouted(mux))))))
 	return s
 }
 
@@ -103,12 +108,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // HTTPServer returns the net/http server for one kind of listener.
 func (s *Server) HTTPServer() *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // see gate.Certificate
 	return &http.Server{
 		Handler:           s,
+		Protocols:         &protocols,
 		ConnContext:       connContext,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          zap.NewStdLog(s.Log.Named("http").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+		// It would answer "OPTIONS *" before guard and authenticate do, and wait
+		// for its body without end.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog: zap.NewStdLog(s.Log.Named("http").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
 	}
 }

@@ -3,10 +3,8 @@ package daemon
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +15,7 @@ import (
 
 	"tcid/api/tci"
 	"tcid/daemon/session"
+	"tcid/sandbox/host"
 )
 
 // Defaults; a unit file and the command line agree on them.
@@ -42,6 +41,14 @@ type Config struct {
 	DataDir    string   `yaml:"data_dir"`    // default /var/lib/tcid
 	AllowHosts []string `yaml:"allow_hosts"` // Host values that TCP requests may name
 	LogLevel   string   `yaml:"log_level"`   // debug, info, warn, error
+	// AcceptWeaknesses names what the host may lack or be weak in; see package
+	// sandbox/host for the names.
+	AcceptWeaknesses []string `yaml:"accept_weaknesses"`
+
+	TLSCert        string `yaml:"tls_cert"`                    // PEM file for TCP; goes with TLSKey
+	TLSKey         string `yaml:"tls_key"`                     // PEM file
+	InsecureListen bool   `yaml:"insecure_listen"`             // TCP without TLS where other hosts reach it
+	MaxPerAddress  int    `yaml:"max_connections_per_address"` // TCP connections; default gate.MaxTCPPerAddress
 
 	// The routes of Together's Code Interpreter; see package api/tci.
 	TCISessionTTL    float64 `yaml:"tci_session_ttl"`    // seconds; default 1800
@@ -90,18 +97,15 @@ func (c Config) Complete() (Config, error) {
 	if c.Socket == "" {
 		c.Socket = filepath.Join(c.StateDir, socketName)
 	}
-	if c.Listen != "" {
-		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			return c, fmt.Errorf("listen: want HOST:PORT, such as 127.0.0.1:8787: %w", err)
-		}
-		if c.KeyFile == "" {
-			c.KeyFile = filepath.Join(c.DataDir, secretsDir, keyFileName)
-		}
-	} else if c.KeyFile != "" {
-		return c, errors.New("a key file is of no use without --listen: the Unix socket knows its callers by their user id")
+	c, err := c.completeTCP()
+	if err != nil {
+		return c, err
 	}
 	if _, err := c.tciSettings(); err != nil {
 		return c, err
+	}
+	if err := host.KnownIDs(c.AcceptWeaknesses); err != nil {
+		return c, fmt.Errorf("accept-weakness: %w", err)
 	}
 	for i, h := range c.AllowHosts {
 		c.AllowHosts[i] = strings.ToLower(strings.TrimSpace(h))

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"tcid/api"
+	"tcid/api/gate"
+	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 	"tcid/internal/version"
 	"tcid/rootfs"
@@ -38,7 +40,9 @@ type Daemon struct {
 	serve []*served
 	ready atomic.Bool
 
-	sessions *session.Manager
+	sessions   *session.Manager
+	keys       atomic.Pointer[api.Keys] // nil without TCP
+	weaknesses []v1.Weakness            // of the host
 }
 
 type stop struct {
@@ -56,6 +60,7 @@ type served struct {
 func Run(ctx context.Context, cfg Config, log *zap.Logger) (err error) {
 	d := &Daemon{cfg: cfg, log: log}
 	defer func() { err = errors.Join(err, d.shutdown()) }()
+	d.watchHangups()
 	if err := d.start(ctx); err != nil {
 		return err
 	}
@@ -82,8 +87,8 @@ func (d *Daemon) onStop(what string, do func(context.Context) error) {
 
 // start brings the parts up in the order in which they need each other.
 func (d *Daemon) start(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return errors.New("tcid serve must run as root: it makes namespaces, mounts and cgroups")
+	if err := d.preflight(); err != nil {
+		return err
 	}
 	if err := d.makeDirs(); err != nil {
 		return err
@@ -168,36 +173,14 @@ func (d *Daemon) listen(list api.Images) error {
 	options := api.Options{
 		Sessions: d.sessions, Images: list, Hosts: d.cfg.AllowHosts,
 		TCI: together, Version: version.Version, Log: d.log.Named("api"), Ready: d.ready.Load,
+		Weaknesses: d.weaknesses,
 	}
 	l, err := listenUnix(d.cfg.Socket)
 	if err != nil {
 		return err
 	}
-	d.add(api.NewServer(options), l)
-	if d.cfg.Listen == "" {
-		return nil
-	}
-	if err := d.loadKeys(&options); err != nil {
-		return err
-	}
-	if l, err = net.Listen("tcp", d.cfg.Listen); err != nil {
-		return fmt.Errorf("listen on %s: %w", d.cfg.Listen, err)
-	}
-	d.log.Info("listening for TCP", zap.String("address", l.Addr().String()))
-	d.add(api.NewServer(options), l)
-	return nil
-}
-
-// loadKeys reads the key file; the default one is made when it is missing.
-func (d *Daemon) loadKeys(o *api.Options) (err error) {
-	if d.cfg.KeyFile == filepath.Join(d.cfg.DataDir, secretsDir, keyFileName) {
-		if err := api.CreateKeyFile(d.cfg.KeyFile); err != nil {
-			return err
-		}
-		d.log.Info("API keys are in", zap.String("file", d.cfg.KeyFile))
-	}
-	o.Keys, err = api.LoadKeys(d.cfg.KeyFile)
-	return err
+	d.add(api.NewServer(options), gate.Bound(l, gate.Limits{Total: gate.MaxUnix}, d.log.Named("unix")))
+	return d.listenTCP(options)
 }
 
 func (d *Daemon) add(handler *api.Server, l net.Listener) {

@@ -22,7 +22,8 @@ func WriteJSON(w http.ResponseWriter, status int, body any) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(b)+1))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // a client that has gone needs no answer
+	_, _ = w.Write(b) // a client that has gone needs no answer
+	_, _ = w.Write([]byte{'\n'})
 }
 
 // Await answers with status 200 and what answer returns, once done is closed.

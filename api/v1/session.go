@@ -91,6 +91,16 @@ type Isolation struct {
 	Seccomp    bool     `json:"seccomp"`
 	Cgroup     string   `json:"cgroup"` // "v1", "hybrid" or "v2"
 	Limits     []string `json:"limits"` // what binds: "memory", "swap", "cpu", "pids", "disk"
+	// Weaknesses of the host; only in the answer of GET /v1/version.
+	Weaknesses []Weakness `json:"weaknesses,omitempty"`
+}
+
+// Weakness is something that makes the walls around sessions thinner on this
+// host; "tcid doctor" tells what to do about it.
+type Weakness struct {
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
 }
 
 // SessionList is the answer of GET /v1/sessions.

@@ -38,7 +38,7 @@ const exitCodesText = `Exit codes of tcid:
     4  a session, execution, image or file does not exist
     5  refused: API key, permission, host; an image that is in use
     6  no capacity now; try again later
-    7  the daemon or its host failed; nothing is said about the program
+    7  the daemon or its host failed, or the host lacks what sandboxes need; nothing is said about the program
   130  interrupted
 
 With --json, an error is an object {"error": {"message", "type", "code",
@@ -58,6 +58,11 @@ func (e usageError) Unwrap() error { return e.error }
 type refusedError struct{ error }
 
 func (e refusedError) Unwrap() error { return e.error }
+
+// toldError is an error that the command's output has told about.
+type toldError struct{ error }
+
+func (e toldError) Unwrap() error { return e.error }
 
 // programError is an execution that did not end ok. What it showed has been
 // printed; text says the rest, if there is any.
@@ -132,7 +137,8 @@ func isCobraUsage(err error) bool {
 func (a *app) report(err error) int {
 	code := exitCode(err)
 	var program *programError
-	if err == nil || errors.As(err, &program) && program.text == "" {
+	var told toldError
+	if err == nil || errors.As(err, &told) || errors.As(err, &program) && program.text == "" {
 		return code
 	}
 	if a.json {

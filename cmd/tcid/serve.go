@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"tcid/api/gate"
 	"tcid/daemon"
 )
 
@@ -26,8 +28,13 @@ sessions. A second signal ends it at once.
 
 Settings come from the file named by --config (YAML; the keys are the flags'
 names with '_' for '-'), then from the environment (TCID_SOCKET, TCID_LISTEN,
-TCID_KEY_FILE, TCID_STATE_DIR, TCID_DATA_DIR, TCID_LOG_LEVEL), then from the
-flags; the last one wins.`,
+TCID_KEY_FILE, TCID_TLS_CERT, TCID_TLS_KEY, TCID_STATE_DIR, TCID_DATA_DIR,
+TCID_LOG_LEVEL, TCID_ACCEPT_WEAKNESS), then from the flags; the last one wins.
+
+A host that lacks what sandboxes need is refused ("tcid doctor" tells more), but
+for what --accept-weakness names.
+
+SIGHUP reads the key file again; a changed TLS certificate is noticed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := serveConfig(cmd, configFile, flags)
@@ -41,10 +48,15 @@ flags; the last one wins.`,
 	f.StringVar(&flags.Socket, "socket", "", "Unix socket to listen on (default tcid.sock in the state directory)")
 	f.StringVar(&flags.Listen, "listen", "", "HOST:PORT to listen on for TCP; needs API keys (default: no TCP)")
 	f.StringVar(&flags.KeyFile, "key-file", "", "API keys for TCP, one per line (default: a file in the data directory, made when missing)")
+	f.StringVar(&flags.TLSCert, "tls-cert", "", "certificate for TCP with its chain, a PEM file; goes with --tls-key")
+	f.StringVar(&flags.TLSKey, "tls-key", "", "key of the certificate, a PEM file")
+	f.BoolVar(&flags.InsecureListen, "insecure-listen", false, "listen without TLS on an address that other hosts reach")
+	f.IntVar(&flags.MaxPerAddress, "max-connections-per-address", 0, fmt.Sprintf("TCP connections from one address (default %d)", gate.MaxTCPPerAddress))
 	f.StringVar(&flags.StateDir, "state-dir", "", "directory for state that dies with the boot (default "+daemon.DefaultStateDir+")")
 	f.StringVar(&flags.DataDir, "data-dir", "", "directory for images and keys (default "+daemon.DefaultDataDir+")")
 	f.StringVar(&configFile, "config", "", "YAML file with these settings")
 	f.StringSliceVar(&flags.AllowHosts, "allow-host", nil, "further host names that TCP requests may name (repeatable)")
+	f.StringSliceVar(&flags.AcceptWeaknesses, "accept-weakness", nil, "start although the host lacks this, or don't warn of it (repeatable)")
 	f.BoolVar(&flags.Ephemeral, "ephemeral", false, "leave nothing in the state directory")
 	f.Float64Var(&flags.TCISessionTTL, "tci-session-ttl", 0, "seconds that sessions of Together's clients live (default 1800)")
 	f.Float64Var(&flags.TCITimeout, "tci-timeout", 0, "seconds that a run of Together's clients may take (default 120)")
@@ -70,6 +82,8 @@ func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (da
 		{"socket", "TCID_SOCKET", &flags.Socket, &cfg.Socket},
 		{"listen", "TCID_LISTEN", &flags.Listen, &cfg.Listen},
 		{"key-file", "TCID_KEY_FILE", &flags.KeyFile, &cfg.KeyFile},
+		{"tls-cert", "TCID_TLS_CERT", &flags.TLSCert, &cfg.TLSCert},
+		{"tls-key", "TCID_TLS_KEY", &flags.TLSKey, &cfg.TLSKey},
 		{"state-dir", "TCID_STATE_DIR", &flags.StateDir, &cfg.StateDir},
 		{"data-dir", "TCID_DATA_DIR", &flags.DataDir, &cfg.DataDir},
 		{"log-level", "TCID_LOG_LEVEL", &flags.LogLevel, &cfg.LogLevel},
@@ -81,13 +95,19 @@ func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (da
 			*setting.to = *setting.from
 		}
 	}
+	if value := os.Getenv("TCID_ACCEPT_WEAKNESS"); value != "" {
+		cfg.AcceptWeaknesses = strings.Split(value, ",")
+	}
 	for name, set := range map[string]func(){
-		"allow-host":         func() { cfg.AllowHosts = flags.AllowHosts },
-		"ephemeral":          func() { cfg.Ephemeral = flags.Ephemeral },
-		"tci-session-ttl":    func() { cfg.TCISessionTTL = flags.TCISessionTTL },
-		"tci-timeout":        func() { cfg.TCITimeout = flags.TCITimeout },
-		"tci-session-errors": func() { cfg.TCISessionErrors = flags.TCISessionErrors },
-		"tci-no-data-errors": func() { cfg.TCINoDataErrors = flags.TCINoDataErrors },
+		"accept-weakness":             func() { cfg.AcceptWeaknesses = flags.AcceptWeaknesses },
+		"allow-host":                  func() { cfg.AllowHosts = flags.AllowHosts },
+		"ephemeral":                   func() { cfg.Ephemeral = flags.Ephemeral },
+		"insecure-listen":             func() { cfg.InsecureListen = flags.InsecureListen },
+		"max-connections-per-address": func() { cfg.MaxPerAddress = flags.MaxPerAddress },
+		"tci-session-ttl":             func() { cfg.TCISessionTTL = flags.TCISessionTTL },
+		"tci-timeout":                 func() { cfg.TCITimeout = flags.TCITimeout },
+		"tci-session-errors":          func() { cfg.TCISessionErrors = flags.TCISessionErrors },
+		"tci-no-data-errors":          func() { cfg.TCINoDataErrors = flags.TCINoDataErrors },
 	} {
 		if cmd.Flags().Changed(name) {
 			set()
@@ -103,6 +123,10 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 	}
 	defer func() { _ = log.Sync() }()
 	if err := daemon.EnterPrivateMounts(); err != nil {
+		// The host's report knows better why.
+		if lacks := daemon.Inspect(cfg).Lacks(cfg.AcceptWeaknesses); lacks != nil {
+			return lacks
+		}
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)

@@ -390,7 +390,7 @@ func TestTCP(t *testing.T) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "0.0.0.0:0") // free on all addresses
 	if err != nil {
 		t.Fatal(err)
 	}
