@@ -10,7 +10,7 @@ import sys
 from typing import Any, Callable
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "packages"))
-import png  # noqa: E402 (its folder has just been added)
+import png
 
 NEAR = 1e-9
 
