@@ -42,8 +42,12 @@ test-fresh:
 	test/fresh/run
 
 # The daemon under systemd and cgroup v2, in a virtual machine.
-test-vm: build
+test-vm: build bin/tcid-weak
 	test/vm/run
+
+# Soaks: minutes of the same, to see that nothing is left.
+test-long: build
+	$(GO) test -count=1 -v -buildvcs=false -tags long,$(TAGS) -timeout 30m ./test/soak
 
 lint: deps $(INIT)
 	scripts/lint
@@ -55,4 +59,4 @@ clean:
 	rm -rf bin
 	$(MAKE) -C sandbox/container/init clean
 
-.PHONY: FORCE build run test test-clients test-fresh test-vm lint deps clean
+.PHONY: FORCE build run test test-clients test-long test-fresh test-vm lint deps clean

@@ -41,7 +41,9 @@ var statusLines = []string{
 var (
 	inodeNumber = regexp.MustCompile(`:\[\d+\]$`)
 	layerName   = regexp.MustCompile(`lowerdir\+?=[^,]*`)
-	ownerID     = regexp.MustCompile(`\b([ug]id)=(\d+)`)
+	// What kernels say by themselves, as they were configured.
+	kernelOptions = regexp.MustCompile(`,(inode64|redirect_dir=\w+|metacopy=\w+|xino=\w+|index=\w+|nfs_export=\w+|uuid=\w+)\b`)
+	ownerID       = regexp.MustCompile(`\b([ug]id)=(\d+)`)
 )
 
 func postureOf(t *testing.T, pid int) posture {
@@ -110,10 +112,11 @@ func postureOf(t *testing.T, pid int) posture {
 			n, _ := strconv.Atoi(id)
 			return name + "=" + strconv.Itoa(n-base)
 		})
-		if source[0] == "devtmpfs" {
-			options = "…" // the host's
+		mount := fields[4] + " " + fields[5] + " " + source[0] + " " + kernelOptions.ReplaceAllString(options, "")
+		if strings.HasPrefix(fields[3], "/") && fields[3] != "/" {
+			mount = fields[4] + " is the host's " + fields[3]
 		}
-		p.Mounts = append(p.Mounts, fields[4]+" "+fields[5]+" "+source[0]+" "+options)
+		p.Mounts = append(p.Mounts, mount)
 	}
 	slices.Sort(p.Mounts)
 	for entry := range strings.SplitSeq(strings.TrimRight(read("environ"), "\x00"), "\x00") {
@@ -135,15 +138,15 @@ var commonStatus = map[string]string{
 
 // commonMounts are all that a session sees.
 var commonMounts = []string{
-	"/ ro,nosuid,nodev,relatime overlay ro,lowerdir=…,redirect_dir=on",
+	"/ ro,nosuid,nodev,relatime overlay ro,lowerdir=…",
 	"/dev rw,nosuid,noexec tmpfs rw,size=64k,nr_inodes=64,mode=755,uid=0,gid=0",
-	"/dev/full rw,relatime devtmpfs …",
-	"/dev/null rw,relatime devtmpfs …",
+	"/dev/full is the host's /full",
+	"/dev/null is the host's /null",
 	"/dev/pts rw,nosuid,noexec,relatime devpts rw,gid=5,mode=620,ptmxmode=666",
-	"/dev/random rw,relatime devtmpfs …",
+	"/dev/random is the host's /random",
 	"/dev/shm rw,nosuid,nodev,noexec,relatime tmpfs rw,size=65536k,nr_inodes=1024,uid=0,gid=0",
-	"/dev/urandom rw,relatime devtmpfs …",
-	"/dev/zero rw,relatime devtmpfs …",
+	"/dev/urandom is the host's /urandom",
+	"/dev/zero is the host's /zero",
 	"/proc rw,nosuid,nodev,noexec,relatime proc rw,hidepid=invisible",
 	"/tmp rw,nosuid,nodev,relatime tmpfs rw,size=262144k,nr_inodes=4096,uid=0,gid=0",
 	"/workspace rw,nosuid,nodev,relatime tmpfs rw,size=262144k,nr_inodes=32768,mode=700,uid=1000,gid=1000",
