@@ -110,6 +110,7 @@ func receiptOf(r session.Receipt) v1.Receipt {
 		WallMS: milliseconds(r.Wall), QueueMS: milliseconds(r.Queue),
 		CPUUserMS: milliseconds(r.CPUUser), CPUSystemMS: milliseconds(r.CPUSystem),
 		MaxMemoryBytes: r.MaxMemoryBytes, MaxPids: r.MaxPids, OutputBytes: r.OutputBytes,
+		WorkspaceBytes: r.WorkspaceBytes, WorkspaceFiles: r.WorkspaceFiles,
 		ThrottledMS: milliseconds(r.Throttled), LimitsHit: append([]string{}, r.LimitsHit...),
 	}
 }

@@ -129,6 +129,8 @@ type Receipt struct {
 	MaxMemoryBytes int64    `json:"max_memory_bytes"`
 	MaxPids        *int64   `json:"max_pids"` // null where the kernel doesn't tell
 	OutputBytes    int64    `json:"output_bytes"`
+	WorkspaceBytes int64    `json:"workspace_bytes"` // at its end
+	WorkspaceFiles int64    `json:"workspace_files"`
 	ThrottledMS    float64  `json:"throttled_ms"`
 	LimitsHit      []string `json:"limits_hit"`
 }

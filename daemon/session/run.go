@@ -57,8 +57,26 @@ func (r *run) do(release func()) {
 	if status == statusTimeout {
 		receipt.LimitsHit = append(receipt.LimitsHit, "time")
 	}
+	r.measureSpace(&receipt)
 	release()
 	e.finish(status, verdicts, receipt)
+}
+
+// measureSpace looks at the workspace once the code has ended: one that is full
+// then has failed writes, or would fail the next.
+func (r *run) measureSpace(to *Receipt) {
+	space, err := r.session.sandbox.Workspace().Space()
+	if err != nil {
+		r.session.log.Warn("a session's workspace can't be measured", zap.Error(err))
+		return
+	}
+	to.WorkspaceBytes, to.WorkspaceFiles = space.UsedBytes, space.UsedFiles
+	if space.FreeBytes <= 0 {
+		to.LimitsHit = append(to.LimitsHit, "disk")
+	}
+	if space.FreeFiles <= 0 {
+		to.LimitsHit = append(to.LimitsHit, "files")
+	}
 }
 
 // prepare writes the files that came with the code. It returns the status of

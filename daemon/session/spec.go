@@ -130,6 +130,7 @@ type ExecError struct {
 type Receipt struct {
 	Wall, Queue, CPUUser, CPUSystem, Throttled time.Duration
 	MaxMemoryBytes, OutputBytes                int64
+	WorkspaceBytes, WorkspaceFiles             int64 // at its end
 	MaxPids                                    *int64
 	LimitsHit                                  []string
 }

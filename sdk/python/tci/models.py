@@ -59,6 +59,8 @@ class Receipt:
     max_memory_bytes: int = 0
     max_pids: Optional[int] = None
     output_bytes: int = 0
+    workspace_bytes: int = 0
+    workspace_files: int = 0
     throttled_ms: float = 0.0
     limits_hit: list[str] = field(default_factory=list)
 
