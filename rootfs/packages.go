@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,20 +172,20 @@ func (t *tree) addScript(p *packages, source, inside string) error {
 }
 
 var (
-	pythonLine = regexp.MustCompile(`^#![ \t]*(?:"(?:[^"\n]*/)?python[0-9.]*"|(?:[^ \t\n"]*/)?python[0-9.]*)([ \t][^\n]*)?\r?\n`)
+	pythonLine = pattern(`^#![ \t]*(?:"(?:[^"\n]*/)?python[0-9.]*"|(?:[^ \t\n"]*/)?python[0-9.]*)([ \t][^\n]*)?\r?\n`)
 	// shellLines are what installers write when the path is too long or has a
 	// space in it: sh executes the second line, which is a string to Python.
-	shellLines = regexp.MustCompile(`^#!/bin/sh\n'''exec' ("[^"\n]*/python[0-9.]*"|[^ \n]*/python[0-9.]*)[^\n]*\n' '''\n`)
+	shellLines = pattern(`^#!/bin/sh\n'''exec' ("[^"\n]*/python[0-9.]*"|[^ \n]*/python[0-9.]*)[^\n]*\n' '''\n`)
 )
 
 // rewriteShebang makes a script start with the image's Python, unless another
 // program starts it.
 func rewriteShebang(text []byte) []byte {
 	head := "#!" + pythonPath
-	if m := shellLines.Find(text); m != nil {
+	if m := shellLines().Find(text); m != nil {
 		return append([]byte(head+"\n"), text[len(m):]...)
 	}
-	if m := pythonLine.FindSubmatch(text); m != nil {
+	if m := pythonLine().FindSubmatch(text); m != nil {
 		return append([]byte(strings.TrimRight(head+string(m[1]), " \t\r")+"\n"), text[len(m[0]):]...)
 	}
 	return text
@@ -266,7 +265,7 @@ func readDistribution(info string) string {
 			version = value
 		}
 	}
-	if m := projectName.FindStringSubmatch(name); m == nil || m[1] != name || !versions.MatchString("=="+version) {
+	if m := projectName().FindStringSubmatch(name); m == nil || m[1] != name || !versions().MatchString("=="+version) {
 		return fallback
 	}
 	return name + "==" + version

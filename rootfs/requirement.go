@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,14 +16,14 @@ const howToBuild = "only wheels are installed, since building runs the package's
 	"make a wheel elsewhere (pip wheel) and name the .whl file"
 
 var (
-	projectName = regexp.MustCompile(`^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?) ?(\[[A-Za-z0-9._, -]*\])? ?(.*)$`)
+	projectName = pattern(`^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?) ?(\[[A-Za-z0-9._, -]*\])? ?(.*)$`)
 	clause      = `(?:===|==|~=|!=|<=|>=|<|>) ?[A-Za-z0-9_.*+!-]+`
 	clauses     = clause + `(?: ?, ?` + clause + `)*,?`
-	versions    = regexp.MustCompile(`^(?:` + clauses + `|\( ?` + clauses + ` ?\))?$`)
-	marker      = regexp.MustCompile(`^[A-Za-z0-9_.,:/'"<>=!~()*+ -]+$`)
-	withExtras  = regexp.MustCompile(`^(.*\.whl)(\[[A-Za-z0-9._, -]*\])$`)
-	repository  = regexp.MustCompile(`^(?i:git|hg|svn|bzr)\+`)
-	hash        = regexp.MustCompile(`^[a-z0-9]+:[0-9a-fA-F]+$`)
+	versions    = pattern(`^(?:` + clauses + `|\( ?` + clauses + ` ?\))?$`)
+	marker      = pattern(`^[A-Za-z0-9_.,:/'"<>=!~()*+ -]+$`)
+	withExtras  = pattern(`^(.*\.whl)(\[[A-Za-z0-9._, -]*\])$`)
+	repository  = pattern(`^(?i:git|hg|svn|bzr)\+`)
+	hash        = pattern(`^[a-z0-9]+:[0-9a-fA-F]+$`)
 )
 
 // archives are files of source code. A requirement that ends like one is taken
@@ -47,7 +46,7 @@ func checkRequirement(fields []string, dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if name != "--hash" || !hash.MatchString(value) {
+		if name != "--hash" || !hash().MatchString(value) {
 			return "", fmt.Errorf("%s: after a requirement only --hash=ALGORITHM:HEX is taken", options[0])
 		}
 		line += " --hash=" + value
@@ -59,7 +58,7 @@ func checkRequirement(fields []string, dir string) (string, error) {
 // checkSubject checks a requirement without its hashes.
 func checkSubject(fields []string, dir string) (string, error) {
 	text := strings.Join(fields, " ")
-	m := projectName.FindStringSubmatch(text)
+	m := projectName().FindStringSubmatch(text)
 	if m == nil || !strings.HasPrefix(m[3], "@") {
 		if looksLikePlace(text) {
 			return checkPlace(text, dir)
@@ -82,7 +81,7 @@ func checkSubject(fields []string, dir string) (string, error) {
 	switch {
 	case isArchive(name + version):
 		return "", fmt.Errorf("%s looks like an archive of source code: %s", name+version, howToBuild)
-	case !versions.MatchString(version):
+	case !versions().MatchString(version):
 		return "", fmt.Errorf("%q is not understood after %s; name one requirement at a time (--pip A --pip B, or a line each in a file)", version, name)
 	case conditional && condition == "":
 		return "", errors.New("nothing follows the semicolon")
@@ -94,7 +93,7 @@ func withMarker(text, condition string) (string, error) {
 	if condition == "" {
 		return text, nil
 	}
-	if !marker.MatchString(condition) {
+	if !marker().MatchString(condition) {
 		return "", fmt.Errorf("%q is no condition; one looks like python_version >= '3.9'", condition)
 	}
 	return text + " ; " + condition, nil
@@ -105,7 +104,7 @@ func looksLikePlace(text string) bool {
 	subject, _ := cutMarker(text)
 	subject, _, _ = strings.Cut(subject, ";")
 	return strings.HasPrefix(subject, ".") || strings.HasPrefix(subject, "file:") || strings.Contains(subject, "/") ||
-		strings.HasSuffix(subject, ".whl") || withExtras.MatchString(subject)
+		strings.HasSuffix(subject, ".whl") || withExtras().MatchString(subject)
 }
 
 // cutMarker takes the condition off a path or URL. These may hold semicolons,
@@ -123,7 +122,7 @@ func cutMarker(text string) (place, condition string) {
 func checkPlace(text, dir string) (string, error) {
 	place, condition := cutMarker(text)
 	wanted := ""
-	if m := withExtras.FindStringSubmatch(place); m != nil {
+	if m := withExtras().FindStringSubmatch(place); m != nil {
 		place, wanted = m[1], m[2]
 	}
 	u, err := checkWheel(place, dir)
@@ -140,7 +139,7 @@ func checkPlace(text, dir string) (string, error) {
 
 // checkWheel makes a URL of the place of a wheel.
 func checkWheel(place, dir string) (*url.URL, error) {
-	if repository.MatchString(place) {
+	if repository().MatchString(place) {
 		return nil, fmt.Errorf("%s is a repository: %s", place, howToBuild)
 	}
 	if strings.ContainsAny(place, " \"'") {

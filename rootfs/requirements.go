@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -211,12 +210,12 @@ func joinLines(text string) (lines []numbered) {
 	return lines
 }
 
-var variable = regexp.MustCompile(`\$\{[A-Z0-9_]+\}`)
+var variable = pattern(`\$\{[A-Z0-9_]+\}`)
 
 // expandEnv puts in variables as pip does, so that passwords need not be in
 // files. Those that are not set stay.
 func expandEnv(text string) string {
-	return variable.ReplaceAllStringFunc(text, func(v string) string {
+	return variable().ReplaceAllStringFunc(text, func(v string) string {
 		if value := os.Getenv(strings.Trim(v, "${}")); value != "" {
 			return value
 		}
@@ -224,7 +223,7 @@ func expandEnv(text string) string {
 	})
 }
 
-var comment = regexp.MustCompile(`(^|\s)#.*$`)
+var comment = pattern(`(^|\s)#.*$`)
 
 // splitLine cuts a line into words, without its comment.
 func splitLine(line string) ([]string, error) {
@@ -235,7 +234,7 @@ func splitLine(line string) ([]string, error) {
 			return nil, fmt.Errorf("the character %q doesn't belong here", c)
 		}
 	}
-	line = comment.ReplaceAllString(line, "")
+	line = comment().ReplaceAllString(line, "")
 	if strings.Contains(line, `\`) {
 		return nil, errors.New("a backslash can only end a line")
 	}

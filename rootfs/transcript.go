@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -47,7 +46,7 @@ var broken = []string{
 	"network connectivity is disabled",
 }
 
-var someVersions = regexp.MustCompile(`\(from versions: [^n)]`)
+var someVersions = pattern(`\(from versions: [^n)]`)
 
 func (t *transcript) Write(p []byte) (int, error) {
 	t.partial = append(t.partial, p...)
@@ -79,7 +78,7 @@ func (t *transcript) line(text string) {
 	}
 	lower := strings.ToLower(text)
 	t.unreachable = t.unreachable || slices.ContainsFunc(broken, func(sign string) bool { return strings.Contains(lower, sign) })
-	t.answered = t.answered || someVersions.MatchString(text)
+	t.answered = t.answered || someVersions().MatchString(text)
 	t.refused = t.refused || strings.Contains(lower, "would run the package's code") || strings.Contains(lower, "building from source is disabled")
 	if len(text) > mostLineBytes {
 		text = strings.ToValidUTF8(text[:mostLineBytes], "") + "…"
