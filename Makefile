@@ -45,8 +45,9 @@ test-fresh:
 test-vm: build bin/tcid-weak
 	test/vm/run
 
-# Soaks: minutes of the same, to see that nothing is left.
+# Soaks, to see that nothing is left after minutes of the same; and fuzzing.
 test-long: build
+	scripts/fuzz
 	$(GO) test -count=1 -v -buildvcs=false -tags long,$(TAGS) -timeout 30m ./test/soak
 
 lint: deps $(INIT)

@@ -54,6 +54,7 @@ type Backend struct {
 	root    *group
 	holders *group
 	support string // the support layer
+	devices string // the directory of device nodes
 	program string // tcid-init on the host
 	keeper  *keeper
 	starts  chan struct{}
@@ -96,6 +97,9 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 		return nil, fmt.Errorf("sweep what an earlier daemon left: %w", err)
 	}
 	if b.support, err = installSupport(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	if b.devices, err = installDevices(cfg.DataDir); err != nil {
 		return nil, err
 	}
 	b.program = filepath.Join(b.support, initPath)

@@ -26,6 +26,7 @@ const (
 	holdersGroup   = "holders"
 	sandboxesGroup = "sandboxes"
 	keeperGroup    = "keeper"
+	tcpBytes       = 16 << 20 // of a session's TCP buffers, on cgroup v1
 )
 
 // CgroupMode tells which kind of hierarchy limits sessions: "v1", "hybrid" (v1
@@ -62,6 +63,21 @@ func (g *group) create(pid int) error {
 	}
 	if err := g.Set(nil); err != nil {
 		return fmt.Errorf("set the cgroup's limits: %w", err)
+	}
+	return nil
+}
+
+// limitTCP bounds what the buffers of TCP connections take. cgroup v1 counts it
+// apart from all other memory, and does not limit it; libcontainer has no
+// setting for it. A kernel without that file counts nothing.
+func (g *group) limitTCP() error {
+	if g.v2 || !boundsTCP() {
+		return nil
+	}
+	file := filepath.Join(g.Path("memory"), "memory.kmem.tcp.limit_in_bytes")
+	err := os.WriteFile(file, []byte(strconv.Itoa(tcpBytes)), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("limit the memory of TCP buffers: %w", err)
 	}
 	return nil
 }

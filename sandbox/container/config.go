@@ -2,9 +2,9 @@ package container
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/opencontainers/cgroups"
-	devices "github.com/opencontainers/cgroups/devices/config"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
 
@@ -30,6 +30,8 @@ const (
 	nosuidNodev   = unix.MS_NOSUID | unix.MS_NODEV
 	noexecToo     = nosuidNodev | unix.MS_NOEXEC
 	terminalGroup = 5
+	// The host has one pool of pseudo-terminals for all.
+	maxTerminals = 64
 )
 
 // hiddenPaths tell about the host and are of no use to a session. Those that
@@ -44,7 +46,7 @@ var hiddenPaths = []string{
 	"/proc/partitions", "/proc/diskstats", "/proc/mdstat", "/proc/swaps",
 	"/proc/cmdline", "/proc/driver", "/proc/tty", "/proc/pressure",
 	"/proc/schedstat", "/proc/softirqs", "/proc/locks", "/proc/bus", "/proc/fs",
-	"/proc/irq",
+	"/proc/irq", "/proc/cgroups",
 }
 
 var readonlyPaths = []string{"/proc/sys", "/proc/sysrq-trigger"}
@@ -52,7 +54,7 @@ var readonlyPaths = []string{"/proc/sys", "/proc/sysrq-trigger"}
 // containerConfig is everything that is enforced around a session, but what
 // the holder and the filter add. Fields that are left out mean "none" or "no",
 // except where a comment says otherwise.
-func containerConfig(spec sandbox.Spec, rootfs, cgroupPath string, h *holder) *configs.Config {
+func containerConfig(spec sandbox.Spec, rootfs, devices, cgroupPath string, h *holder) *configs.Config {
 	umask := uint32(sandboxUmask)
 	oom := oomScoreAdj
 	ids := []configs.IDMap{{ContainerID: 0, HostID: int64(h.base), Size: blockSize}}
@@ -71,8 +73,7 @@ func containerConfig(spec sandbox.Spec, rootfs, cgroupPath string, h *holder) *c
 		UIDMappings: ids,
 		GIDMappings: ids,
 		Networks:    []*configs.Network{{Type: "loopback"}},
-		Mounts:      mounts(spec.Limits),
-		Devices:     deviceNodes(),
+		Mounts:      append(mounts(spec.Limits), deviceMounts(devices)...),
 		MaskPaths:   hiddenPaths,
 		// proc's subset=pid would hide more, but libcontainer itself reads
 		// /proc/sys/kernel/cap_last_cap there.
@@ -97,27 +98,23 @@ func mounts(l sandbox.Limits) []*configs.Mount {
 		{Source: "proc", Destination: "/proc", Device: "proc", Flags: noexecToo, Data: "hidepid=2"},
 		tmpfs("/dev", unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_STRICTATIME, "mode=755,size=64k,nr_inodes=%d", devInodes),
 		{Source: "devpts", Destination: "/dev/pts", Device: "devpts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC,
-			Data: fmt.Sprintf("newinstance,ptmxmode=0666,mode=0620,gid=%d", terminalGroup)},
+			Data: fmt.Sprintf("newinstance,max=%d,ptmxmode=0666,mode=0620,gid=%d", maxTerminals, terminalGroup)},
 		tmpfs("/dev/shm", noexecToo, "mode=1777,size=%d,nr_inodes=%d", l.ShmBytes, shmInodes),
 		tmpfs("/tmp", nosuidNodev, "mode=1777,size=%d,nr_inodes=%d", l.DiskBytes, tmpInodes),
 		tmpfs(workspaceDir, nosuidNodev, "mode=700,uid=%d,gid=%d,size=%d,nr_inodes=%d", kernelUID, kernelUID, l.DiskBytes, l.DiskInodes),
 	}
 }
 
-// deviceNodes are bind-mounted from the host by libcontainer, since a user
-// namespace can't make device nodes.
-func deviceNodes() []*devices.Device {
-	var nodes []*devices.Device
-	for _, d := range []struct {
-		name         string
-		major, minor int64
-	}{{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}} {
-		nodes = append(nodes, &devices.Device{
-			Path: "/dev/" + d.name, FileMode: 0o666,
-			Rule: devices.Rule{Type: devices.CharDevice, Major: d.major, Minor: d.minor, Permissions: "rwm", Allow: true},
+// deviceMounts bind the device nodes, since a user namespace can't make any.
+func deviceMounts(dir string) []*configs.Mount {
+	var list []*configs.Mount
+	for _, d := range deviceNodes {
+		list = append(list, &configs.Mount{
+			Source: filepath.Join(dir, d.name), Destination: "/dev/" + d.name, Device: "bind",
+			Flags: unix.MS_BIND | unix.MS_NOSUID | unix.MS_NOEXEC,
 		})
 	}
-	return nodes
+	return list
 }
 
 // rlimits are what tcid-init sets before it becomes the kernel, as its

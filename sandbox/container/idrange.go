@@ -67,8 +67,8 @@ func (r *idRanges) acquire() (uint32, error) {
 			return 0, err
 		}
 	}
-	base := r.free[0]
-	r.free = r.free[1:]
+	base, rest := take(r.free)
+	r.free = rest
 	return base, nil
 }
 

@@ -21,6 +21,8 @@ type mounter struct {
 	done    chan struct{}
 }
 
+const rootFlags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
+
 func newMounter(dataDir string) (*mounter, error) {
 	m := &mounter{dataDir: dataDir, jobs: make(chan func()), done: make(chan struct{})}
 	ready := make(chan error, 1)
@@ -69,18 +71,38 @@ func (m *mounter) mount(ctx context.Context, target string, layers ...string) er
 		}
 		options += rel
 	}
-	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
-	result := make(chan error, 1)
-	job := func() { result <- unix.Mount("overlay", target, "overlay", flags, options) }
-	select {
-	case m.jobs <- job:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	if err := <-result; err != nil {
+	if err := m.do(ctx, func() error { return mountRoot(target, options) }); err != nil {
 		return fmt.Errorf("mount the root (overlay): %w", err)
 	}
 	return nil
+}
+
+// mountDevices puts device nodes on the directory target that nobody else uses:
+// what is locked, and when it was touched, is told by the node, and a node of
+// the host's would tell it to all sessions. An overlay has nodes of its own.
+func (m *mounter) mountDevices(ctx context.Context, target, nodes string) error {
+	rel, err := filepath.Rel(m.dataDir, nodes)
+	if err != nil {
+		return fmt.Errorf("mount the devices: %w", err)
+	}
+	// Without a layer that can be written, an overlay must have two.
+	options := "lowerdir=" + filepath.Join(rel, nodesDir) + ":" + filepath.Join(rel, emptyDir)
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NOEXEC
+	if err := m.do(ctx, func() error { return unix.Mount("overlay", target, "overlay", flags, options) }); err != nil {
+		return fmt.Errorf("mount the devices (overlay): %w", err)
+	}
+	return nil
+}
+
+// do runs a job on the mount thread.
+func (m *mounter) do(ctx context.Context, job func() error) error {
+	result := make(chan error, 1)
+	select {
+	case m.jobs <- func() { result <- job() }:
+		return <-result
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // unmount takes the overlay off target. A container that has started keeps its

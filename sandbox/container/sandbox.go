@@ -125,8 +125,14 @@ func (x *box) startContainer(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, x.b.mounter.unmount(rootfs)) }()
 
+	devices, err := x.mountDevices(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.b.mounter.unmount(devices)) }()
+
 	cgroupPath := x.b.tree.sandboxPath(id)
-	config := containerConfig(x.spec, rootfs, cgroupPath, x.holder)
+	config := containerConfig(x.spec, rootfs, devices, cgroupPath, x.holder)
 	if x.group, err = newGroup(cgroupPath, config.Cgroups.Resources); err != nil {
 		return err
 	}
@@ -142,6 +148,9 @@ func (x *box) startContainer(ctx context.Context) (err error) {
 	if err := x.run(ctx, init); err != nil {
 		return fmt.Errorf("start the container: %w", err)
 	}
+	if err := x.group.limitTCP(); err != nil {
+		return err
+	}
 	x.initPid, err = init.Pid()
 	if err != nil {
 		return fmt.Errorf("start the container: %w", err)
@@ -153,6 +162,16 @@ func (x *box) startContainer(ctx context.Context) (err error) {
 	}()
 	x.undo.add("end the container's processes", x.killAll)
 	return nil
+}
+
+// mountDevices makes the device nodes of the sandbox, which the container binds.
+func (x *box) mountDevices(ctx context.Context) (dir string, err error) {
+	dir = filepath.Join(x.b.cfg.StateDir, mountsDir, x.spec.ID+devicesSuffix)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the devices' mount point: %w", err)
+	}
+	x.undo.add("remove the devices' mount point", func() error { return os.Remove(dir) })
+	return dir, x.b.mounter.mountDevices(ctx, dir, x.b.devices)
 }
 
 // run starts a process. libcontainer's Run takes no context and can hang on a

@@ -5,6 +5,7 @@ package container
 import (
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
 
 	"tcid/sandbox/seccomp"
 )
@@ -18,3 +19,11 @@ func filter() ([]seccomp.Instruction, error) { return seccomp.Program() }
 func finalConfig(c *configs.Config) *configs.Config { return c }
 
 func finalKernel(p *libcontainer.Process) *libcontainer.Process { return p }
+
+func mountRoot(target, options string) error {
+	return unix.Mount("overlay", target, "overlay", rootFlags, options)
+}
+
+func take(free []uint32) (base uint32, rest []uint32) { return free[0], free[1:] }
+
+func boundsTCP() bool { return true }

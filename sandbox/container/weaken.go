@@ -5,10 +5,14 @@ package container
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/cgroups"
+	devices "github.com/opencontainers/cgroups/devices/config"
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
@@ -23,6 +27,8 @@ const weakenEnv = "TCID_WEAKEN"
 // weak are the names that are known.
 var weak = []string{
 	"filter", "caps", "root", "masks", "hidepid", "network", "ipc", "memory", "pids", "cpu", "disk", "rlimits", "privs", "oom",
+	"nested", "pidns", "uts", "cgroupns", "uids", "overlay", "readonly", "devices", "nosuid", "sysfs", "tmpfs", "environment",
+	"descriptors", "terminals",
 }
 
 func without(what string) bool { return slices.Contains(strings.Fields(os.Getenv(weakenEnv)), what) }
@@ -50,6 +56,9 @@ func finalConfig(c *configs.Config) *configs.Config {
 	if without("privs") {
 		c.NoNewPrivileges = false
 	}
+	if without("readonly") {
+		c.Readonlyfs = false
+	}
 	if without("masks") {
 		c.MaskPaths, c.ReadonlyPaths = nil, nil
 	}
@@ -70,8 +79,120 @@ func finalConfig(c *configs.Config) *configs.Config {
 	if without("network") {
 		c.Networks = nil
 	}
+	weakenNamespaces(c)
+	weakenMounts(c)
 	weakenResources(c.Cgroups.Resources)
 	return c
+}
+
+// shared is the user namespace that all sessions join without "uids".
+var shared struct {
+	sync.Mutex
+	path string
+}
+
+func weakenNamespaces(c *configs.Config) {
+	user := &c.Namespaces[slices.IndexFunc(c.Namespaces, func(n configs.Namespace) bool { return n.Type == configs.NEWUSER })]
+	if without("uids") {
+		shared.Lock()
+		defer shared.Unlock()
+		if _, err := os.Stat(shared.path); err != nil {
+			shared.path = user.Path
+		}
+		user.Path = shared.path
+	}
+	if without("nested") {
+		raise := exec.Command("nsenter", "--user="+user.Path, "sh", "-c", "echo 64 >/proc/sys/user/max_user_namespaces")
+		if out, err := raise.CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("allow nested namespaces: %v: %s", err, out))
+		}
+	}
+	c.Namespaces = slices.DeleteFunc(c.Namespaces, func(n configs.Namespace) bool {
+		return without("pidns") && n.Type == configs.NEWPID || without("uts") && n.Type == configs.NEWUTS ||
+			without("cgroupns") && n.Type == configs.NEWCGROUP
+	})
+	if without("uts") {
+		c.Hostname = ""
+	}
+}
+
+// take keeps the block of ids that it hands out for the next session too.
+func take(free []uint32) (base uint32, rest []uint32) {
+	if without("uids") {
+		return free[0], free
+	}
+	return free[0], free[1:]
+}
+
+func weakenMounts(c *configs.Config) {
+	bind := func(source, dest string) *configs.Mount {
+		return &configs.Mount{Source: source, Destination: dest, Device: "bind", Flags: unix.MS_BIND | unix.MS_REC}
+	}
+	stateDir := filepath.Dir(filepath.Dir(c.Rootfs))
+	for i, m := range c.Mounts {
+		if without("nosuid") {
+			m.Flags &^= unix.MS_NOSUID
+		}
+		switch {
+		// proc can only be mounted by those who own its namespace of processes.
+		case without("pidns") && m.Device == "proc":
+			c.Mounts[i] = bind("/proc", "/proc")
+			c.MaskPaths, c.ReadonlyPaths = nil, nil
+		case without("terminals") && m.Device == "devpts":
+			m.Data = strings.Replace(m.Data, fmt.Sprintf("max=%d", maxTerminals), "max=4096", 1)
+		case without("devices") && m.Destination == "/dev":
+			c.Mounts[i] = bind("/dev", "/dev")
+			c.Cgroups.Resources.Devices = []*devices.Rule{{
+				Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: true,
+			}}
+		case without("tmpfs") && slices.Contains([]string{"/tmp", "/dev/shm", workspaceDir}, m.Destination):
+			dir := filepath.Join(stateDir, "weak", m.Destination)
+			openDir(dir)
+			c.Mounts[i] = bind(dir, m.Destination)
+		}
+	}
+	if without("devices") {
+		c.Mounts = slices.DeleteFunc(c.Mounts, func(m *configs.Mount) bool {
+			return strings.HasPrefix(m.Destination, "/dev/")
+		})
+	}
+	if without("sysfs") {
+		c.Mounts = append(c.Mounts, &configs.Mount{
+			Source: "sysfs", Destination: "/sys", Device: "sysfs", Flags: noexecToo | unix.MS_RDONLY,
+		})
+	}
+}
+
+// openDir makes a directory that everybody may write.
+func openDir(path string) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		panic(err)
+	}
+	if err := os.Chmod(path, 0o777); err != nil {
+		panic(err)
+	}
+}
+
+// mountRoot lets the root be written without "readonly"; without "overlay" it
+// is the image itself. It runs in the data directory.
+func mountRoot(target, options string) error {
+	layers := strings.Split(strings.TrimPrefix(options, "lowerdir="), ":")
+	image := layers[len(layers)-1]
+	switch {
+	case without("overlay"):
+		if err := unix.Mount(image, target, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+		return unix.Mount(filepath.Join(layers[0], supportDir), filepath.Join(target, supportDir), "", unix.MS_BIND, "")
+	case without("readonly"):
+		weak := filepath.Join(filepath.Dir(filepath.Dir(target)), "weak", filepath.Base(target))
+		for _, dir := range []string{"upper", "upper/etc", "upper/usr/lib", "upper" + supportDir, "work"} {
+			openDir(filepath.Join(weak, dir))
+		}
+		options += ",upperdir=" + filepath.Join(weak, "upper") + ",workdir=" + filepath.Join(weak, "work")
+		return unix.Mount("overlay", target, "overlay", 0, options)
+	}
+	return unix.Mount("overlay", target, "overlay", rootFlags, options)
 }
 
 func weakenResources(r *cgroups.Resources) {
@@ -93,10 +214,24 @@ func finalKernel(p *libcontainer.Process) *libcontainer.Process {
 	if without("root") {
 		p.UID, p.GID = 0, 0
 	}
+	if without("environment") {
+		p.Env = append(p.Env, os.Environ()...)
+	}
+	if without("descriptors") {
+		root, err := os.Open("/")
+		if err != nil {
+			panic(err)
+		}
+		p.ExtraFiles = append(p.ExtraFiles, root)
+	}
+	if without("filter") && without("privs") {
+		// tcid-init forbids new privileges as well, in order to load the filter.
+		p.Args = p.Args[slices.Index(p.Args, "--")+1:]
+		return p
+	}
 	if without("rlimits") {
-		// What lies between the filter and "--".
-		end := slices.Index(p.Args, "--")
-		p.Args = append(slices.Clone(p.Args[:3]), append([]string{fmt.Sprintf("%d:1048576:1048576", unix.RLIMIT_NOFILE)}, p.Args[end:]...)...)
+		// They lie between the filter and "--".
+		p.Args = append(slices.Clone(p.Args[:3]), p.Args[slices.Index(p.Args, "--"):]...)
 	}
 	return p
 }
@@ -108,3 +243,5 @@ func allCapabilities() *configs.Capabilities {
 	}
 	return &configs.Capabilities{Bounding: all, Effective: all, Permitted: all, Inheritable: all, Ambient: all}
 }
+
+func boundsTCP() bool { return !without("memory") }

@@ -26,14 +26,14 @@ type capability struct {
 }
 
 // neededCapabilities are those without which the daemon fails, found by taking
-// them away one by one: sandboxes that it makes have no others' networks or
-// devices, so that NET_ADMIN and MKNOD are not among them. FOWNER is for the
-// files of sessions. usefulCapabilities are used where they are there.
+// them away one by one: sandboxes have no others' networks, so that NET_ADMIN is
+// not among them. MKNOD is for their device nodes, FOWNER for the files of
+// sessions. usefulCapabilities are used where they are there.
 var (
 	neededCapabilities = []capability{
 		{unix.CAP_SYS_ADMIN, "SYS_ADMIN"}, {unix.CAP_SETUID, "SETUID"}, {unix.CAP_SETGID, "SETGID"},
 		{unix.CAP_CHOWN, "CHOWN"}, {unix.CAP_DAC_OVERRIDE, "DAC_OVERRIDE"}, {unix.CAP_FOWNER, "FOWNER"},
-		{unix.CAP_KILL, "KILL"}, {unix.CAP_SYS_CHROOT, "SYS_CHROOT"}, {unix.CAP_SYS_PTRACE, "SYS_PTRACE"},
+		{unix.CAP_KILL, "KILL"}, {unix.CAP_MKNOD, "MKNOD"}, {unix.CAP_SYS_CHROOT, "SYS_CHROOT"}, {unix.CAP_SYS_PTRACE, "SYS_PTRACE"},
 	}
 	usefulCapabilities = []capability{{unix.CAP_SYS_RESOURCE, "SYS_RESOURCE"}}
 )

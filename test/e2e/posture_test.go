@@ -114,7 +114,7 @@ func postureOf(t *testing.T, pid int) posture {
 		})
 		mount := fields[4] + " " + fields[5] + " " + source[0] + " " + kernelOptions.ReplaceAllString(options, "")
 		if strings.HasPrefix(fields[3], "/") && fields[3] != "/" {
-			mount = fields[4] + " is the host's " + fields[3]
+			mount = fields[4] + " is " + fields[3] + " of an " + source[0]
 		}
 		p.Mounts = append(p.Mounts, mount)
 	}
@@ -140,13 +140,13 @@ var commonStatus = map[string]string{
 var commonMounts = []string{
 	"/ ro,nosuid,nodev,relatime overlay ro,lowerdir=…",
 	"/dev rw,nosuid,noexec tmpfs rw,size=64k,nr_inodes=64,mode=755,uid=0,gid=0",
-	"/dev/full is the host's /full",
-	"/dev/null is the host's /null",
-	"/dev/pts rw,nosuid,noexec,relatime devpts rw,gid=5,mode=620,ptmxmode=666",
-	"/dev/random is the host's /random",
+	"/dev/full is /full of an overlay",
+	"/dev/null is /null of an overlay",
+	"/dev/pts rw,nosuid,noexec,relatime devpts rw,gid=5,mode=620,ptmxmode=666,max=64",
+	"/dev/random is /random of an overlay",
 	"/dev/shm rw,nosuid,nodev,noexec,relatime tmpfs rw,size=65536k,nr_inodes=1024,uid=0,gid=0",
-	"/dev/urandom is the host's /urandom",
-	"/dev/zero is the host's /zero",
+	"/dev/urandom is /urandom of an overlay",
+	"/dev/zero is /zero of an overlay",
 	"/proc rw,nosuid,nodev,noexec,relatime proc rw,hidepid=invisible",
 	"/tmp rw,nosuid,nodev,relatime tmpfs rw,size=262144k,nr_inodes=4096,uid=0,gid=0",
 	"/workspace rw,nosuid,nodev,relatime tmpfs rw,size=262144k,nr_inodes=32768,mode=700,uid=1000,gid=1000",

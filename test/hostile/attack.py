@@ -63,3 +63,18 @@ def in_child(function, seconds=5):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return None
+
+
+def kernels_of_others():
+    """Process ids of Python in other sessions, where those can be seen. Whoever
+    shares this session's users is one of the same daemon."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open("/proc/%s/cmdline" % name, "rb") as f:
+                command = f.read()
+            if b"kernel/__main__.py" in command and os.stat("/proc/" + name).st_uid == os.getuid():
+                yield int(name)
+        except OSError:
+            continue

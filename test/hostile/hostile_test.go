@@ -380,5 +380,10 @@ func TestNumbers(t *testing.T) {
 	for _, p := range programs(t) {
 		count[p.group]++
 	}
+	for group, least := range map[string]int{"escape": 15, "exhaustion": 15, "leak": 8, "neighbour": 8} {
+		if count[group] < least {
+			t.Errorf("%d programs of the group %s, fewer than %d", count[group], group, least)
+		}
+	}
 	t.Log(count)
 }

@@ -44,6 +44,7 @@ enum {
 #define EINVAL 22
 #define SIG_SETMASK 2
 #define SIGSET_BYTES 8
+#define LAST_SIGNAL 64
 #define LAST_POSSIBLE_CAP 63
 
 static int set_caps(unsigned int low)
@@ -116,6 +117,21 @@ static int load_filter(const char *path)
 	if (sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -1;
 	return (int)SYS3(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/*
+ * Signals that were ignored where the daemon was started, such as those of the
+ * keyboard in a shell's background, would be ignored in every session.
+ */
+static void reset_signals(void)
+{
+	unsigned long action[4] = { 0, 0, 0, 0 }; /* handler, flags, restorer, mask */
+	unsigned long none = 0;
+	long sig;
+
+	for (sig = 1; sig <= LAST_SIGNAL; sig++)
+		SYS4(__NR_rt_sigaction, sig, action, 0, SIGSET_BYTES);
+	SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, SIGSET_BYTES);
 }
 
 /* Blocks every signal; only SIGKILL ends these processes. */
@@ -230,6 +246,7 @@ void start(long argc, char **argv)
 {
 	int code = EXIT_USAGE;
 
+	reset_signals();
 	if (argc == 3 && equal(argv[1], "reap")) {
 		if (!load_filter(argv[2]))
 			reap();
