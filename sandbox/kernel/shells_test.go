@@ -308,3 +308,22 @@ func TestUserSite(t *testing.T) {
 		s.want("import later_installed; later_installed.v", "execute_result text/plain=3")
 	})
 }
+
+// TestPlantedModules: files in the workspace that are called like modules that
+// the kernel and IPython import must not keep a session from starting again.
+func TestPlantedModules(t *testing.T) {
+	eachPython(t, func(t *testing.T, python string) {
+		r := startKernelWith(t, python, func(cmd *exec.Cmd) {
+			for _, name := range []string{"IPython", "json", "traitlets", "matplotlib", "matplotlib_inline", "asyncio", "random", "sqlite3", "pdb", "decorator", "display", "errors"} {
+				if err := os.WriteFile(filepath.Join(cmd.Dir, name+".py"), []byte("raise SystemExit('planted')"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		s := &session{r, r.connect(State{})}
+		s.want("1 + 1", "execute_result text/plain=2")
+		s.want("print('x'); display(3)", "out:x\n|display_data text/plain=3")
+		s.want("!echo hi", "out:hi\n")
+		s.want("import display", "SystemExit: planted")
+	})
+}

@@ -24,7 +24,6 @@ def start():
     if len(args) != 2 or args[0] != "--listen-fd" or not args[1].isdigit():
         sys.exit("usage: python3 -X utf8 -s __main__.py --listen-fd N")
     sys.argv[:] = [""]
-    sys.path.insert(0, "")
     server.serve(int(args[1]), sys.modules["__main__"])
 
 

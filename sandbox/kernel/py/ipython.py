@@ -42,6 +42,9 @@ class _Hook(DisplayHook):
     def write_output_prompt(self):
         pass
 
+    def finish_displayhook(self):
+        self._is_active = False
+
     def log_output(self, format_dict):
         """Does nothing: Out keeps the values, and that must do."""
 

@@ -35,10 +35,11 @@ class Server:
         sys.stdout = sys.__stdout__ = text_stream(self._output, 0)
         sys.stderr = sys.__stderr__ = text_stream(self._output, 1)
         self._shell = shell(Displayer(self._output.emit))
-        # Where pip installs to when a user may not write to the image. Last, and
-        # only now: what lies there must not shadow what the kernel imports.
+        # Only now: what lies in the workspace must not shadow what the kernel and
+        # IPython import. The last is where pip installs to when a user may not
+        # write to the image.
         self._user_site = getusersitepackages()
-        sys.path.append(self._user_site)
+        sys.path[:] = ["", *sys.path, self._user_site]
         self._count = 0
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
