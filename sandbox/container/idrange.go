@@ -128,7 +128,14 @@ func (r *idRanges) lockNext() error {
 // must still be the one that the path leads to.
 func (r *idRanges) lockRange(path string) (*os.File, error) {
 	for {
-		if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		err := os.MkdirAll(r.dir, 0o700)
+		if errors.Is(err, os.ErrExist) {
+			// It was there, and was removed before MkdirAll looked what it is.
+			if info, statErr := os.Lstat(r.dir); errors.Is(statErr, os.ErrNotExist) || statErr == nil && info.IsDir() {
+				continue
+			}
+		}
+		if err != nil {
 			return nil, fmt.Errorf("make the directory of id locks: %w", err)
 		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
