@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// Bounds of requests with a wrong key or none, from one place.
+// Bounds of requests with a wrong key or none, from one place. A key has too many
+// possible values for any number of guesses; this keeps a client that goes on and
+// on from filling the log, and leaves those alone that try a few keys.
 const (
-	maxGuesses   = 10
+	maxGuesses   = 100
 	guessWindow  = time.Minute // from the first one on
 	maxGuessFrom = 10_000      // places that are remembered
 )

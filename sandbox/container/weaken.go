@@ -29,6 +29,7 @@ var weak = []string{
 	"filter", "caps", "root", "masks", "hidepid", "network", "ipc", "memory", "pids", "cpu", "disk", "rlimits", "privs", "oom",
 	"nested", "pidns", "uts", "cgroupns", "uids", "overlay", "readonly", "devices", "nosuid", "sysfs", "tmpfs", "environment",
 	"descriptors", "terminals",
+	"links", // of sandbox/workspace
 }
 
 func without(what string) bool { return slices.Contains(strings.Fields(os.Getenv(weakenEnv)), what) }

@@ -17,7 +17,7 @@ const maxTries = 32
 // EXDEV for another mount. With O_PATH and O_NOFOLLOW a link in the last place
 // is opened itself.
 func openat(dir int, path string, flags int, mode uint32) (int, error) {
-	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Mode: uint64(mode), Resolve: resolve}
+	how := safely(unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Mode: uint64(mode), Resolve: resolve})
 	for try := 1; ; try++ {
 		fd, err := unix.Openat2(dir, path, &how)
 		switch err {
@@ -46,7 +46,7 @@ func (d *Dir) peek(dir int, path string) (int, unix.Stat_t, error) {
 		unix.Close(fd)
 		return -1, st, err
 	}
-	if st.Dev != d.dev {
+	if elsewhere(st.Dev, d.dev) {
 		unix.Close(fd)
 		return -1, st, unix.EXDEV
 	}
@@ -67,7 +67,7 @@ func (d *Dir) openDir(dir int, path string, access int) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	if st.Dev != d.dev {
+	if elsewhere(st.Dev, d.dev) {
 		unix.Close(fd)
 		return -1, unix.EXDEV
 	}

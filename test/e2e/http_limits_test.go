@@ -28,7 +28,7 @@ func TestHTTPKeyGuessing(t *testing.T) {
 		}
 		return got.header.Get("Retry-After")
 	}
-	for n := range 10 {
+	for n := range 100 {
 		guess := get + "Host: localhost\r\nAuthorization: Bearer guess-0123456789-" + strconv.Itoa(n) + "\r\n\r\n"
 		if n%2 == 1 {
 			guess = get + "Host: localhost\r\n\r\n"

@@ -40,6 +40,7 @@ type program struct {
 	timeout                  float64
 	resources                v1.Resources
 	victim                   bool
+	files                    []fileCall
 }
 
 var setting = regexp.MustCompile(`^([a-z_]+): *(.+)$`)
@@ -81,6 +82,12 @@ func parse(name, code string) (program, error) {
 			p.resources.DiskMB = int64(number)
 		case "cpus":
 			p.resources.CPUs = number
+		case "files":
+			calls, err := parseFileCalls(m[2])
+			if err != nil {
+				return p, fmt.Errorf("%s: %w", name, err)
+			}
+			p.files = calls
 		case "victim":
 			p.victim = m[2] == "yes"
 		default:
@@ -240,10 +247,7 @@ func (d *daemon) attack(t *testing.T, p program) (flags []string, e v1.Execution
 		t.Fatalf("create a session: %v", err)
 	}
 	defer d.close(t, s.ID)
-	e, err = d.Execute(ctx, s.ID, v1.ExecSpec{Code: code, Timeout: &p.timeout})
-	if err != nil {
-		t.Fatalf("run it: %v", err)
-	}
+	e, flags = d.execute(ctx, t, s.ID, code, p)
 	for line := range strings.Lines(e.Stdout) {
 		if text, ok := strings.CutPrefix(line, "FLAG"); ok {
 			flags = append(flags, strings.TrimSpace(text))
@@ -380,7 +384,7 @@ func TestNumbers(t *testing.T) {
 	for _, p := range programs(t) {
 		count[p.group]++
 	}
-	for group, least := range map[string]int{"escape": 15, "exhaustion": 15, "leak": 8, "neighbour": 8} {
+	for group, least := range map[string]int{"escape": 15, "exhaustion": 15, "leak": 8, "neighbour": 8, "files": 8} {
 		if count[group] < least {
 			t.Errorf("%d programs of the group %s, fewer than %d", count[group], group, least)
 		}
