@@ -10,8 +10,6 @@ import (
 	"io"
 	"net/http"
 	gopath "path"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +17,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+
+	"tcid/test/repo"
 )
 
 // maxBody bounds the bodies that are looked at.
@@ -26,9 +26,7 @@ const maxBody = 64 << 20
 
 // Load reads and checks the description.
 func Load() (*openapi3.T, error) {
-	_, file, _, _ := runtime.Caller(0)
-	path := filepath.Join(filepath.Dir(file), "..", "..", "api", "openapi.yaml")
-	doc, err := openapi3.NewLoader().LoadFromFile(path)
+	doc, err := openapi3.NewLoader().LoadFromFile(repo.Path("api", "openapi.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("read the API's description: %w", err)
 	}

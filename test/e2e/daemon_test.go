@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 	daemonpkg "tcid/daemon"
 	"tcid/test/contract"
 	"tcid/test/leak"
+	"tcid/test/repo"
 )
 
 const (
@@ -30,10 +30,7 @@ const (
 )
 
 // program is the binary that make build made.
-var program = func() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "bin", "tcid")
-}()
+var program = repo.Path("bin", "tcid")
 
 // dataDir holds the image that all tests use.
 var dataDir string

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"sort"
 	"strconv"
@@ -25,6 +24,7 @@ import (
 	v1 "tcid/api/v1"
 	daemonpkg "tcid/daemon"
 	"tcid/test/leak"
+	"tcid/test/repo"
 )
 
 //go:embed programs attack.py
@@ -126,12 +126,8 @@ func programs(t *testing.T) (list []program) {
 
 // The daemons' binaries: the product, and the one that can be weakened.
 var (
-	root = func() string {
-		_, file, _, _ := runtime.Caller(0)
-		return filepath.Join(filepath.Dir(file), "..", "..")
-	}()
-	product  = filepath.Join(root, "bin", "tcid")
-	weakened = filepath.Join(root, "bin", "tcid-weak")
+	product  = repo.Path("bin", "tcid")
+	weakened = repo.Path("bin", "tcid-weak")
 	dataDir  string
 )
 

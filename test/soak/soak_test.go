@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 	v1 "tcid/api/v1"
 	daemonpkg "tcid/daemon"
 	"tcid/test/leak"
+	"tcid/test/repo"
 )
 
 const (
@@ -36,8 +36,7 @@ const (
 )
 
 func TestSessionsLeaveNothing(t *testing.T) {
-	_, file, _, _ := runtime.Caller(0)
-	program := filepath.Join(filepath.Dir(file), "..", "..", "bin", "tcid")
+	program := repo.Path("bin", "tcid")
 	data, err := os.MkdirTemp("/var/tmp", "tcid-soak-")
 	if err != nil {
 		t.Fatal(err)
