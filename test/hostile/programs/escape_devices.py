@@ -20,5 +20,5 @@ for name in sorted(os.listdir("/dev")):
     os.close(fd)
     number = os.major(info.st_rdev), os.minor(info.st_rdev)
     # /dev/core leads to a file of /proc that is hidden by a null device.
-    if stat.S_ISBLK(info.st_mode) or stat.S_ISCHR(info.st_mode) and number not in HARMLESS:
+    if stat.S_ISBLK(info.st_mode) or (stat.S_ISCHR(info.st_mode) and number not in HARMLESS):
         flag("/dev/%s is the device %d:%d" % (name, *number))
