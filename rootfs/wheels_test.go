@@ -258,3 +258,32 @@ func TestNoIndex(t *testing.T) {
 		}
 	})
 }
+
+// Versions of pip, such as 24.2, take the name of a script for a path.
+func TestNothingIsWrittenElsewhere(t *testing.T) {
+	links, outside := t.TempDir(), t.TempDir()
+	marker := filepath.Join(outside, "written")
+	makeWheel(t, links, "absolute", "1.0", "py3-none-any", map[string]string{
+		"absolute.py": "", "INFO/entry_points.txt": "[console_scripts]\n" + marker + " = absolute:f\n",
+	})
+	makeWheel(t, links, "upwards", "1.0", "py3-none-any", map[string]string{
+		"upwards.py": "", "INFO/entry_points.txt": "[console_scripts]\n" + strings.Repeat("../", 20) + marker[1:] + " = upwards:f\n",
+	})
+	pythons := []string{""}
+	home, _ := os.UserHomeDir()
+	if others, err := filepath.Glob(filepath.Join(home, ".pyenv/versions/3.1*/bin/python3")); err == nil {
+		pythons = append(pythons, others...)
+	}
+	eachInstaller(t, pythons, func(t *testing.T, python string) {
+		s := newStore(t)
+		for _, name := range []string{"absolute", "upwards"} {
+			_, err := s.Build(context.Background(), BuildOptions{
+				Python: python, Requirements: []string{name}, FindLinks: []string{links}, NoIndex: true,
+			})
+			if entries, readErr := os.ReadDir(outside); readErr != nil || len(entries) != 0 {
+				t.Errorf("%s: outside of the image there is %v (%v)", name, entries, err)
+				_ = os.Remove(marker)
+			}
+		}
+	})
+}
