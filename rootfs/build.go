@@ -21,6 +21,13 @@ type BuildOptions struct {
 	FindLinks        []string // directories, or URLs of pages, with more wheels
 	NoIndex          bool     // only FindLinks and what the requirements name
 
+	// Preload names modules that are imported once, ahead of the sessions that
+	// use the image. nil: those of DefaultPreload that are there.
+	Preload []string
+
+	// MaxBytes bounds what the packages unpack to; 0: DefaultMaxBytes.
+	MaxBytes int64
+
 	// Progress, when set, is told what goes on, a line at a time.
 	Progress func(line string)
 	// Detail, when set, is told what the last line is at.
@@ -37,6 +44,12 @@ func (s *Store) Build(ctx context.Context, o BuildOptions) (Image, error) {
 	if err := checkName(o.Name); err != nil {
 		return Image{}, err
 	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.MaxBytes < 0 {
+		return Image{}, errors.New("max-size: a size below 0 can't be kept to")
+	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
@@ -44,6 +57,9 @@ func (s *Store) Build(ctx context.Context, o BuildOptions) (Image, error) {
 		o.Detail = func(string) {}
 	}
 	say := o.Progress
+	if err := checkPreload(o.Preload); err != nil {
+		return Image{}, err
+	}
 	want, err := readRequirements(o)
 	if err != nil {
 		return Image{}, err
@@ -105,6 +121,11 @@ func build(ctx context.Context, py interpreter, want requirements, work string, 
 	if err := os.RemoveAll(filepath.Join(work, wheelsDir)); err != nil {
 		return Image{}, fmt.Errorf("remove what was downloaded: %w", err)
 	}
+	packages := t.installed(py)
+	modules := preload(o.Preload, packages)
+	if err := t.addPreload(modules); err != nil {
+		return Image{}, err
+	}
 	o.Progress("hashing")
 	m, faults, err := readTree(ctx, t.path)
 	if err := errors.Join(append(faults, err)...); err != nil {
@@ -112,7 +133,7 @@ func build(ctx context.Context, py interpreter, want requirements, work string, 
 	}
 	img := Image{
 		Digest: m.digest(), Python: pythonPath, PythonVersion: py.version(), Source: py.Executable,
-		Packages: t.installed(py), Preload: []string{}, CreatedAt: time.Now().UTC().Truncate(time.Second),
+		Packages: packages, Preload: modules, CreatedAt: time.Now().UTC().Truncate(time.Second),
 		SizeBytes: m.bytes, Files: m.files,
 	}
 	return img, describeImage(work, img, m)

@@ -6,6 +6,7 @@
 import importlib.util
 import os
 import py_compile
+import shutil
 import sys
 
 OURS = "." + sys.implementation.cache_tag + ".pyc"
@@ -31,12 +32,27 @@ def valid(source, cached):
     )
 
 
-def tidy(folder, files):
-    """Remove what nothing imports: compiled modules of other versions of Python, or without source."""
+def tidy(folder, names, files):
+    """Remove what nothing imports: compiled modules of other versions of Python, or without source.
+
+    And what a package put in the place of one: a directory, a link.
+    """
     for name in files:
-        module = name[: -len(OURS)] + ".py"
-        if not name.endswith(OURS) or not os.path.exists(os.path.join(folder, "..", module)):
-            os.unlink(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        source = os.path.join(folder, "..", name[: -len(OURS)] + ".py")
+        if not name.endswith(OURS) or os.path.islink(path) or not os.path.exists(source):
+            os.unlink(path)
+    for name in names:
+        remove(os.path.join(folder, name))
+    names.clear()
+
+
+def remove(path):
+    """Remove a directory, or a link to one."""
+    if os.path.islink(path):
+        os.unlink(path)
+    else:
+        shutil.rmtree(path)
 
 
 def compile_one(source):
@@ -65,8 +81,11 @@ for top in sys.argv[4:]:
     for folder, names, files in os.walk(root + top):
         if os.path.basename(folder) == "__pycache__":
             if number == 0:
-                tidy(folder, files)
+                tidy(folder, names, files)
             continue
+        cache = os.path.join(folder, "__pycache__")
+        if number == 0 and (os.path.islink(cache) or os.path.isfile(cache)):
+            os.unlink(cache)
         names.sort()
         for name in sorted(files):
             source = os.path.join(folder, name)

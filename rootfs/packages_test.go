@@ -180,7 +180,8 @@ func TestPipFromItsWheel(t *testing.T) {
 			t.Skip("this Python has no ensurepip")
 		}
 		o := BuildOptions{
-			Requirements: []string{"dep"}, FindLinks: []string{links}, NoIndex: true, Progress: func(string) {}, Detail: func(string) {},
+			Requirements: []string{"dep"}, FindLinks: []string{links}, NoIndex: true, MaxBytes: DefaultMaxBytes,
+			Progress: func(string) {}, Detail: func(string) {},
 		}
 		want, err := readRequirements(o)
 		if err != nil {

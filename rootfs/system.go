@@ -3,9 +3,11 @@ package rootfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // mountPoints are directories in every image that something is mounted on.
@@ -41,20 +43,36 @@ var dataDirs = []struct {
 	{"/usr/lib/terminfo", nil},
 }
 
+// Sessions of an image take pairs of ids from here up, where they share a user
+// namespace. So many have a name; a thousand sessions at once are a lot.
+const (
+	firstUser  = 1000
+	namedUsers = 1024
+)
+
+func sessionUsers(format string) string {
+	var b strings.Builder
+	for id := firstUser; id < firstUser+2*namedUsers; id += 2 {
+		fmt.Fprintf(&b, format, id, id+1)
+	}
+	return b.String()
+}
+
 // etc is the few files that a C library asks for.
-var etc = map[string]string{
-	"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n" +
-		"user:x:1000:1000:user:/workspace:/bin/sh\n" +
-		"init:x:1001:1001:init:/:/bin/false\n" +
-		"nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
-	"/etc/group":         "root:x:0:\ntty:x:5:\nuser:x:1000:\ninit:x:1001:\nnogroup:x:65534:\n",
-	"/etc/hosts":         "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
-	"/etc/host.conf":     "multi on\n", // else localhost is 127.0.0.1 only
-	"/etc/hostname":      "sandbox\n",
-	"/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
-	"/etc/resolv.conf":   "",
-	"/etc/os-release":    "ID=tcid\nNAME=\"tcid sandbox\"\nPRETTY_NAME=\"tcid sandbox\"\n",
-	"/etc/timezone":      "Etc/UTC\n",
+func etc() map[string]string {
+	return map[string]string{
+		"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n" +
+			sessionUsers("user:x:%[1]d:%[1]d:user:/workspace:/bin/sh\ninit:x:%[2]d:%[2]d:init:/:/bin/false\n") +
+			"nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+		"/etc/group":         "root:x:0:\ntty:x:5:\n" + sessionUsers("user:x:%[1]d:\ninit:x:%[2]d:\n") + "nogroup:x:65534:\n",
+		"/etc/hosts":         "127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
+		"/etc/host.conf":     "multi on\n", // else localhost is 127.0.0.1 only
+		"/etc/hostname":      "sandbox\n",
+		"/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
+		"/etc/resolv.conf":   "",
+		"/etc/os-release":    "ID=tcid\nNAME=\"tcid sandbox\"\nPRETTY_NAME=\"tcid sandbox\"\n",
+		"/etc/timezone":      "Etc/UTC\n",
+	}
 }
 
 // addSkeleton makes the directories.
@@ -124,7 +142,7 @@ func (t *tree) addData(ctx context.Context, py interpreter) error {
 
 // addEtc writes the system's own files.
 func (t *tree) addEtc() error {
-	for path, content := range etc {
+	for path, content := range etc() {
 		if err := t.write(path, content, fileMode); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func stageWheels(ctx context.Context, py interpreter, want requirements, work st
 	for _, in := range found {
 		// The next one may have another configuration, and with it a mirror.
 		o.Progress("installing packages with " + in.name)
-		if dir, err = in.install(ctx, want, base, o.Detail); !errors.Is(err, ErrNoIndex) {
+		if dir, err = in.install(ctx, want, base, o); !errors.Is(err, ErrNoIndex) {
 			break
 		}
 	}
@@ -57,7 +57,7 @@ func stageWheels(ctx context.Context, py interpreter, want requirements, work st
 
 // install runs the installer with an empty directory as its working directory,
 // where no project's configuration is found.
-func (in installer) install(ctx context.Context, want requirements, base string, detail func(string)) (dir string, err error) {
+func (in installer) install(ctx context.Context, want requirements, base string, o BuildOptions) (dir string, err error) {
 	if err := os.RemoveAll(base); err != nil {
 		return "", fmt.Errorf("install packages: %w", err)
 	}
@@ -87,7 +87,9 @@ func (in installer) install(ctx context.Context, want requirements, base string,
 	args = append(args, in.flags(want, log)...)
 	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	said := &transcript{detail: detail}
+	ctx, stop := bounded(ctx, base, o.MaxBytes)
+	defer stop()
+	said := &transcript{detail: o.Detail}
 	cmd := exec.CommandContext(ctx, in.program, args...)
 	cmd.Dir = base
 	cmd.Env = installerEnv(os.Environ(), temp)
@@ -100,6 +102,10 @@ func (in installer) install(ctx context.Context, want requirements, base string,
 			return "", fmt.Errorf("install packages: %w", context.Cause(ctx))
 		}
 		return "", said.failure(in.name, log, want, err)
+	}
+	// It may have been faster than the looks at it.
+	if err := checkSize(base, o.MaxBytes); err != nil {
+		return "", fmt.Errorf("install packages: %w", err)
 	}
 	return dir, nil
 }

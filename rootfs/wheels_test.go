@@ -287,3 +287,20 @@ func TestNothingIsWrittenElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// Compiled modules find their places, whatever a wheel has put there.
+func TestOddCaches(t *testing.T) {
+	links := t.TempDir()
+	makeWheel(t, links, "odd", "1.0", "py3-none-any", map[string]string{
+		"odd/__init__.py": "", "odd/__pycache__": "a file", "odd/sub/__init__.py": "",
+		"odd/sub/__pycache__/__init__.cpython-311.pyc/x": "a directory",
+	})
+	eachInstaller(t, []string{""}, func(t *testing.T, python string) {
+		_, err := newStore(t).Build(context.Background(), BuildOptions{
+			Python: python, Requirements: []string{"odd"}, FindLinks: []string{links}, NoIndex: true,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
