@@ -211,7 +211,7 @@ func (s *Server) identify(r *http.Request) (session.Principal, error) {
 			return p, nil
 		}
 	}
-	return session.Principal{}, s.wrongKey(from.network)
+	return session.Principal{}, telling(key, s.wrongKey(from.network))
 }
 
 // wrongKey refuses a request without a right key, and all further ones of that
@@ -223,7 +223,7 @@ func (s *Server) wrongKey(from netip.Prefix) error {
 		s.Log.Warn("a request over TCP has a wrong API key or none; more of them within the next minute are not logged",
 			zap.Stringer("from", from))
 	}
-	if wait > 0 {
+	if wait > 0 && enforced("guesses") {
 		return &transport.Error{Status: http.StatusTooManyRequests, Type: transport.TypeRateLimit, Code: "too_many_failures", RetryAfter: wait,
 			Message: "too many requests with a missing or wrong API key came from your address; send a right key, or wait"}
 	}

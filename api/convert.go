@@ -48,17 +48,22 @@ func gradeTest(i int, t v1.Test) (grade.Test, error) {
 }
 
 func isolationOf(i sandbox.Isolation) v1.Isolation {
-	return v1.Isolation{Start: i.Start, Namespaces: i.Namespaces, Seccomp: i.Seccomp, Cgroup: i.Cgroup, Limits: i.Limits}
+	return v1.Isolation{Start: i.Start, Namespaces: i.Namespaces, Seccomp: i.Seccomp, Cgroup: i.Cgroup, Limits: i.Limits, Warnings: i.Warnings}
 }
 
 func (s *Server) sessionOf(i session.Info) v1.Session {
+	isolation := isolationOf(s.Sessions.Isolation())
+	isolation.Start, isolation.Warnings = i.Start, nil
+	if i.Warning != "" {
+		isolation.Warnings = []string{i.Warning}
+	}
 	return v1.Session{
 		ID: i.ID, Object: "session", Language: i.Language, State: i.State,
 		CreatedAt: wireTime(i.CreatedAt), ExpiresAt: optionalTime(i.ExpiresAt), LastExecuteAt: optionalTime(i.LastExecuteAt),
 		ExecuteCount: i.ExecuteCount, Metadata: orEmpty(i.Metadata), Resources: v1.Resources(i.Resources),
-		Network: v1.Network{Mode: i.NetworkMode}, Isolation: isolationOf(s.Sessions.Isolation()),
+		Network: v1.Network{Mode: i.NetworkMode}, Isolation: isolation,
 		Image: i.Image, ImageDigest: i.ImageDigest, IdleTimeout: i.IdleTimeout.Seconds(),
-		KernelRestarts: i.KernelRestarts, Reason: i.Reason,
+		KernelRestarts: i.KernelRestarts, Sandbox: i.Sandbox, Reason: i.Reason,
 	}
 }
 
@@ -96,7 +101,7 @@ func executionOf(r session.Result) v1.Execution {
 func testOf(i int, v grade.Verdict) v1.TestResult {
 	t := v1.TestResult{
 		Name: v.Test.Name, Type: v.Test.Type, Index: i, Passed: v.Status == grade.Passed,
-		Reward: v.Points(), Status: v.Status, Integrity: grade.IntegrityCooperative,
+		Reward: v.Points(), Status: v.Status, Integrity: integrity,
 		DurationMS: milliseconds(v.Duration), Message: v.Message,
 	}
 	if t.Passed {
@@ -109,9 +114,11 @@ func receiptOf(r session.Receipt) v1.Receipt {
 	return v1.Receipt{
 		WallMS: milliseconds(r.Wall), QueueMS: milliseconds(r.Queue),
 		CPUUserMS: milliseconds(r.CPUUser), CPUSystemMS: milliseconds(r.CPUSystem),
-		MaxMemoryBytes: r.MaxMemoryBytes, MaxPids: r.MaxPids, OutputBytes: r.OutputBytes,
-		WorkspaceBytes: r.WorkspaceBytes, WorkspaceFiles: r.WorkspaceFiles,
-		ThrottledMS: milliseconds(r.Throttled), LimitsHit: append([]string{}, r.LimitsHit...),
+		ThrottledMS:    milliseconds(r.Throttled),
+		MaxMemoryBytes: r.MaxMemoryBytes, OOMKills: r.OOMKills, MaxPids: r.MaxPids, RefusedForks: r.RefusedForks,
+		MaxOpenFiles: r.MaxOpenFiles, OutputBytes: r.OutputBytes, DroppedOutputBytes: r.DroppedOutputBytes,
+		Displays: r.Displays, DroppedDisplays: r.DroppedDisplays,
+		WorkspaceBytes: r.WorkspaceBytes, WorkspaceFiles: r.WorkspaceFiles, LimitsHit: append([]string{}, r.LimitsHit...),
 	}
 }
 

@@ -18,12 +18,12 @@ import (
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !peerOf(r).unix {
-			if !s.hostAllowed(r.Host) {
+			if enforced("host") && !s.hostAllowed(r.Host) {
 				s.fail(w, r, &transport.Error{Status: http.StatusMisdirectedRequest, Type: transport.TypePermission, Code: "host_not_allowed",
 					Message: "this daemon does not answer for the host in the request; start it with --allow-host for other names"})
 				return
 			}
-			if origin := r.Header.Get("Origin"); (origin != "" || fromOtherSite(r)) && !s.originAllowed(origin) {
+			if origin := r.Header.Get("Origin"); enforced("origin") && (origin != "" || fromOtherSite(r)) && !s.originAllowed(origin) {
 				s.fail(w, r, &transport.Error{Status: http.StatusForbidden, Type: transport.TypePermission, Code: "origin_not_allowed",
 					Message: "requests from web pages are refused; start the daemon with --allow-host to allow a page's host"})
 				return

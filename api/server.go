@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"tcid/api/tci"
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	TCI      tci.Settings
 	// Weaknesses of the host, as GET /v1/version tells them.
 	Weaknesses []v1.Weakness
+	// Bodies bounds what the bodies of requests take together, on all listeners.
+	Bodies *transport.Budget
 	// Ready says whether the daemon takes work yet.
 	Ready func() bool
 }
@@ -61,6 +64,7 @@ func NewServer(o Options) *Server {
 	for pattern, handle := range map[string]handlerFunc{
 		"GET /healthz":    s.health,
 		"GET /readyz":     s.ready,
+		"GET /metrics":    s.metrics,
 		"GET /v1/version": s.version,
 		"GET /v1/images":  s.listImages,
 
@@ -110,7 +114,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) HTTPServer() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // see gate.Certificate
-	return &http.Server{
+	return finalServer(&http.Server{
 		Handler:           s,
 		Protocols:         &protocols,
 		ConnContext:       connContext,
@@ -122,5 +126,5 @@ func (s *Server) HTTPServer() *http.Server {
 		DisableGeneralOptionsHandler: true,
 
 		ErrorLog: zap.NewStdLog(s.Log.Named("http").WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
-	}
+	})
 }

@@ -23,6 +23,10 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if r.Context().Err() != nil { // nobody would ever know its id
+		created.End("the client that asked for it has gone")
+		return nil
+	}
 	w.Header().Set("Location", "/v1/sessions/"+created.ID())
 	transport.WriteJSON(w, http.StatusCreated, s.sessionOf(created.Info()))
 	return nil
@@ -40,7 +44,11 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 		}
 		limit = n
 	}
-	all := s.Sessions.List(transport.Caller(r), session.Filter{State: r.URL.Query().Get("state"), Metadata: metadataQuery(r)})
+	state := r.URL.Query().Get("state")
+	if state != "" && state != v1.StateReady && state != v1.StateBusy {
+		return transport.BadRequest("invalid_value", "state", "state must be %s or %s", v1.StateReady, v1.StateBusy)
+	}
+	all := s.Sessions.List(transport.Caller(r), session.Filter{State: state, Metadata: metadataQuery(r)})
 	if after := r.URL.Query().Get("after"); after != "" {
 		from := -1
 		for i, one := range all {

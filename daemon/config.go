@@ -15,6 +15,7 @@ import (
 
 	"tcid/api/tci"
 	"tcid/daemon/session"
+	"tcid/sandbox/container"
 	"tcid/sandbox/host"
 )
 
@@ -56,10 +57,17 @@ type Config struct {
 	TCISessionErrors int     `yaml:"tci_session_errors"` // 200 (default) or 404
 	TCINoDataErrors  bool    `yaml:"tci_no_data_errors"` // leaves data.errors out
 
+	// Pool is how many sandboxes are kept ready at most, of one image and one set of
+	// limits; nil: container.DefaultPool(), 0: none.
+	Pool *int `yaml:"pool"`
+
 	// Ephemeral ends all sessions with the daemon and removes its state. Until
 	// sessions can outlive a daemon, all do end with it.
 	Ephemeral bool `yaml:"ephemeral"`
 }
+
+// DefaultPool is how many sandboxes are kept ready at most where nothing is said.
+func DefaultPool() int { return container.DefaultPool() }
 
 // LoadConfig reads a YAML file. An unknown key is an error that shows the line.
 func LoadConfig(path string) (Config, error) {
@@ -100,6 +108,13 @@ func (c Config) Complete() (Config, error) {
 	c, err := c.completeTCP()
 	if err != nil {
 		return c, err
+	}
+	if c.Pool == nil {
+		most := container.DefaultPool()
+		c.Pool = &most
+	}
+	if *c.Pool < 0 || *c.Pool > container.MaxPool {
+		return c, fmt.Errorf("pool: want 0 to %d sandboxes, not %d", container.MaxPool, *c.Pool)
 	}
 	if _, err := c.tciSettings(); err != nil {
 		return c, err

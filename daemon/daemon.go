@@ -11,14 +11,17 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"tcid/api"
 	"tcid/api/gate"
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 	"tcid/internal/version"
@@ -30,6 +33,12 @@ import (
 const (
 	stopTimeout  = 60 * time.Second // to end all sessions
 	drainTimeout = 5 * time.Second  // for answers under way
+
+	maxBodyMemory = 1 << 30
+	bodyShare     = 8
+	// otherMemory is what the daemon takes besides: results that are remembered,
+	// most of all. Near the sum, garbage is collected sooner.
+	otherMemory = 512 << 20
 )
 
 // Daemon is one running daemon.
@@ -59,6 +68,7 @@ type served struct {
 // run as root in a mount namespace of its own (EnterPrivateMounts).
 func Run(ctx context.Context, cfg Config, log *zap.Logger) (err error) {
 	d := &Daemon{cfg: cfg, log: log}
+	debug.SetMemoryLimit(bodyMemory() + otherMemory)
 	defer func() { err = errors.Join(err, d.shutdown()) }()
 	d.watchHangups()
 	if err := d.start(ctx); err != nil {
@@ -102,22 +112,26 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	backend, err := container.New(ctx, d.sandboxConfig())
+	backend, err := container.New(ctx, d.sandboxConfig(*d.cfg.Pool))
 	if err != nil {
 		return fmt.Errorf("prepare the host for sandboxes: %w", err)
 	}
 	d.onStop("take down the sandboxes' cgroups", func(context.Context) error { return backend.Close() })
 	d.sessions = session.NewManager(session.DefaultConfig(), backend, images{store}, d.log.Named("session"))
 	d.onStop("end all sessions", d.sessions.Shutdown)
-	return d.listen(images{store})
+	if err := d.listen(images{store}); err != nil {
+		return err
+	}
+	go d.sessions.Prepare()
+	return nil
 }
 
 // sandboxConfig chooses the sessions' place among the cgroups: a scope of
 // systemd's, where that manages cgroup v2, else a directory of our own.
-func (d *Daemon) sandboxConfig() container.Config {
+func (d *Daemon) sandboxConfig(pool int) container.Config {
 	c := container.Config{
 		StateDir: d.cfg.StateDir, DataDir: d.cfg.DataDir, CgroupRoot: d.cfg.CgroupPath(),
-		IDLockDir: idLockDir, Log: d.log.Named("sandbox"),
+		IDLockDir: idLockDir, Pool: pool, Log: d.log.Named("sandbox"),
 	}
 	if systemd.Running() && container.CgroupMode() == "v2" {
 		unit := d.cfg.scopeUnit()
@@ -173,7 +187,7 @@ func (d *Daemon) listen(list api.Images) error {
 	options := api.Options{
 		Sessions: d.sessions, Images: list, Hosts: d.cfg.AllowHosts,
 		TCI: together, Version: version.Version, Log: d.log.Named("api"), Ready: d.ready.Load,
-		Weaknesses: d.weaknesses,
+		Weaknesses: d.weaknesses, Bodies: transport.NewBudget(bodyMemory()),
 	}
 	l, err := listenUnix(d.cfg.Socket)
 	if err != nil {
@@ -181,6 +195,16 @@ func (d *Daemon) listen(list api.Images) error {
 	}
 	d.add(api.NewServer(options), gate.Bound(l, gate.Limits{Total: gate.MaxUnix}, d.log.Named("unix")))
 	return d.listenTCP(options)
+}
+
+// bodyMemory is what the bodies of all requests may take together: an eighth of
+// the host's memory, and maxBodyMemory at most.
+func bodyMemory() int64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return maxBodyMemory
+	}
+	return min(maxBodyMemory, int64(info.Totalram)*int64(info.Unit)/bodyShare)
 }
 
 func (d *Daemon) add(handler *api.Server, l net.Listener) {

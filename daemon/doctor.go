@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,6 +33,7 @@ const (
 	imageFinding = "image"
 	probeFinding = "live-probe"
 	probeTitle   = "a sandbox"
+	forkFinding  = "fork"
 )
 
 // probeLimits are enough for an interpreter that runs nothing.
@@ -85,7 +86,12 @@ func Probe(ctx context.Context, cfg Config) []host.Finding {
 	default:
 		found.Status, found.Detail = host.OK, "every file is as it was built"
 	}
-	return []host.Finding{found, probeSandbox(ctx, cfg, images{store})}
+	live, warning := probeSandbox(ctx, cfg, images{store})
+	all := []host.Finding{found, live}
+	if live.Status == host.OK {
+		all = append(all, probeForks(ctx, cfg, images{store}, warning))
+	}
+	return all
 }
 
 // probeStore opens the image store without making one.
@@ -96,12 +102,45 @@ func probeStore(cfg Config) (*rootfs.Store, error) {
 	return rootfs.Open(cfg.DataDir)
 }
 
-func probeSandbox(ctx context.Context, cfg Config, list images) host.Finding {
-	detail, err := tryOne(ctx, cfg, list)
+// probeSandbox tries the default image. warning says what keeps its kernels from
+// being forked, or from having all of their modules then.
+func probeSandbox(ctx context.Context, cfg Config, list images) (f host.Finding, warning string) {
+	detail, warning, err := tryOne(ctx, cfg, list, rootfs.DefaultName)
 	if err != nil {
-		return ProbeFailed(err)
+		return ProbeFailed(err), ""
 	}
-	return host.Finding{ID: probeFinding, Title: probeTitle, Status: host.OK, Detail: detail, Required: true}
+	return host.Finding{ID: probeFinding, Title: probeTitle, Status: host.OK, Detail: detail, Required: true}, warning
+}
+
+// probeForks has the zygote of every other image fork a kernel too.
+func probeForks(ctx context.Context, cfg Config, list images, ofDefault string) host.Finding {
+	f := host.Finding{ID: forkFinding, Title: "kernels forked from a zygote", Status: host.OK}
+	var flaws []string
+	add := func(name, flaw string) {
+		if flaw != "" {
+			flaws = append(flaws, "image "+name+": "+flaw)
+		}
+	}
+	add(rootfs.DefaultName, ofDefault)
+	all, err := list.store.List()
+	if err != nil {
+		add("list", err.Error())
+	}
+	for _, img := range all {
+		if img.Name == rootfs.DefaultName {
+			continue
+		}
+		_, warning, err := tryOne(ctx, cfg, list, img.Name)
+		if err != nil {
+			warning = err.Error()
+		}
+		add(img.Name, warning)
+	}
+	if f.Detail = fmt.Sprintf("of %d images", len(all)); len(flaws) > 0 {
+		f.Status, f.Detail = host.Weak, strings.Join(flaws, "\n")
+		f.Mend = "tcid image build with --preload for the modules that can be imported ahead: those that work here and start no threads"
+	}
+	return f
 }
 
 // NotProbed is the finding that no sandbox was tried, since something that one
@@ -121,48 +160,49 @@ func ProbeFailed(err error) host.Finding {
 	}
 }
 
-// tryOne starts and ends one sandbox. Nobody's code runs in it.
-func tryOne(ctx context.Context, cfg Config, list images) (detail string, err error) {
+// tryOne starts and ends one sandbox of an image. Nobody's code runs in it but
+// what the image imports ahead.
+func tryOne(ctx context.Context, cfg Config, list images, name string) (detail, warning string, err error) {
 	cfg.StateDir, cfg.Ephemeral = probeStateDir, true
 	d := &Daemon{cfg: cfg, log: zap.NewNop()}
 	defer func() { err = errors.Join(err, d.shutdown()) }()
 	if err := os.MkdirAll(cfg.StateDir, 0o711); err != nil {
-		return "", err
+		return "", "", err
 	}
 	lock, err := lockSoon(ctx, cfg.StateDir)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	d.onStop("unlock the state directory", func(context.Context) error { return d.unlock(lock) })
-	backend, err := container.New(ctx, d.sandboxConfig())
+	backend, err := container.New(ctx, d.sandboxConfig(0))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	d.onStop("take down the sandbox's cgroups", func(context.Context) error { return backend.Close() })
-	image, release, err := list.Acquire("")
+	image, release, err := list.Acquire(name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	d.onStop("give the image back", func(context.Context) error { release(); return nil })
 
-	id := "doctor-" + strconv.Itoa(os.Getpid())
 	start := time.Now()
-	box, err := backend.Create(ctx, sandbox.Spec{ID: id, Image: image, Limits: probeLimits})
+	box, err := backend.Create(ctx, sandbox.Spec{Image: image, Start: sandbox.StartFork, Limits: probeLimits})
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	d.onStop("remove the sandbox", box.Destroy)
 	hello, err := greet(ctx, box)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	took := time.Since(start).Round(time.Millisecond)
-	count, err := inspectProcesses(id)
+	count, err := inspectProcesses(box.ID())
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
+	_, warning = box.Start()
 	return fmt.Sprintf("Python %s ran %v after it was asked for; %d processes with a filter, without capabilities, and with ids and namespaces of their own",
-		hello.Python, took, count), nil
+		hello.Python, took, count), warning, nil
 }
 
 // lockSoon waits for another doctor to be done.

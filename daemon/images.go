@@ -24,7 +24,7 @@ func (i images) Acquire(nameOrDigest string) (sandbox.Image, func(), error) {
 	if err != nil {
 		return sandbox.Image{}, nil, err
 	}
-	return sandbox.Image{Name: img.Name, Digest: img.Digest, Root: img.Root, Python: img.Python}, release, nil
+	return sandbox.Image{Name: img.Name, Digest: img.Digest, Root: img.Root, Python: img.Python, Preload: img.Preload}, release, nil
 }
 
 // Images implements api.Images.

@@ -32,7 +32,17 @@ type Image struct {
 	Root string
 	// Python is the interpreter's path inside the image.
 	Python string
+	// Preload names the modules that a zygote of the image imports.
+	Preload []string
 }
+
+// How a kernel starts.
+const (
+	// StartFork forks it from the zygote of its image.
+	StartFork = "fork"
+	// StartFresh executes an interpreter, in a user namespace of the sandbox's own.
+	StartFresh = "fresh"
+)
 
 // Limits are enforced from outside by the kernel (cgroup, tmpfs, rlimits).
 type Limits struct {
@@ -47,23 +57,28 @@ type Limits struct {
 
 // Spec is what a sandbox is made from.
 type Spec struct {
-	// ID names the sandbox: lower-case letters, digits, '_' and '-'.
-	ID     string
 	Image  Image
+	Start  string // StartFork or StartFresh
 	Limits Limits
 	// Env is added to the kernel's environment ("NAME=value").
 	Env []string
 	// Cwd is the kernel's first working directory, relative to the workspace.
 	Cwd string
+	// Principal is whom the sandbox is for. What one has used is never given to
+	// another.
+	Principal string
+	// Once says that one execution is all that the sandbox is for.
+	Once bool
 }
 
 // Isolation is what is really enforced around every sandbox of a Backend.
 type Isolation struct {
-	Start      string   // how kernels start: "fresh"
+	Start      string   // how kernels start, unless a session asks otherwise
 	Namespaces []string // always new ones: mnt, pid, net, ipc, uts, cgroup, user
 	Seccomp    bool
 	Cgroup     string   // v1, hybrid, v2
 	Limits     []string // which limits bind: memory, swap, cpu, pids, disk
+	Warnings   []string // where kernels don't start as they should
 }
 
 // Usage is what a sandbox has consumed so far, measured from outside.
@@ -77,21 +92,44 @@ type Usage struct {
 	PidsRefused        uint64 // forks refused by the process limit
 }
 
+// Stats count what a Backend has done since its start, and what it has ready.
+type Stats struct {
+	PoolHits     uint64 // sandboxes that were ready when they were wanted
+	PoolWaited   uint64 // that were about to be
+	PoolMisses   uint64 // that had to be made
+	PoolRefills  uint64 // that were made ahead
+	PoolRecycled uint64 // whose container was made anew for its principal
+	PoolRefused  uint64 // whose container could not be, and was removed
+	PoolReady    int
+	Forks        uint64 // kernels forked
+	Moves        uint64 // of them, those moved to their cgroup after they were made
+	Zygotes      uint64 // zygotes started
+}
+
 // Backend makes sandboxes.
 type Backend interface {
 	// Create starts an empty sandbox: its init runs, no kernel does.
 	Create(ctx context.Context, spec Spec) (Sandbox, error)
+	// Prepare says that sandboxes like this one will be wanted; it may have them
+	// ready then. It returns at once.
+	Prepare(spec Spec)
 	Isolation() Isolation
+	Stats() Stats
 }
 
 // Sandbox is one isolated place. Its methods may be called from any goroutine.
 type Sandbox interface {
+	// ID names the sandbox where the host's administrator sees it: in cgroups.
+	ID() string
 	// StartKernel ends every process of the sandbox but its init, then starts
 	// a new kernel and returns once that runs.
 	StartKernel(ctx context.Context) (Process, error)
 	// Workspace is the session's file tree, reached from outside.
 	Workspace() *workspace.Dir
 	Usage() (Usage, error)
+	// Start tells how kernels start here, and why not as the Spec asks, where
+	// that is not possible.
+	Start() (how, warning string)
 	// ResetPeaks starts a new measurement of the peaks, where the kernel can.
 	ResetPeaks()
 	// Done is closed when the sandbox's init has ended, for whatever reason.
@@ -113,6 +151,9 @@ type Process interface {
 	Done() <-chan struct{}
 	// Exit tells how it ended; valid once Done is closed.
 	Exit() Exit
+	// OpenFiles is how many descriptors the kernel's process has open now, seen
+	// from outside; not ok when that can't be known.
+	OpenFiles() (n int64, ok bool)
 	// StartupNote is the head of what the kernel's process said before it took
 	// its own output over: why an interpreter did not start.
 	StartupNote() string

@@ -51,7 +51,7 @@ func (c *conn) Write(b []byte) (written int, err error) {
 	for first := true; first || len(b) > 0; first = false {
 		piece := b[:min(len(b), PieceBytes)]
 		begun := time.Now()
-		if err := c.arm(begun.Add(c.pace.Left())); err != nil {
+		if err := c.arm(begun.Add(c.left())); err != nil {
 			return written, err
 		}
 		n, err := c.Conn.Write(piece)

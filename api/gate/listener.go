@@ -66,11 +66,14 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) enter(network netip.Prefix) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.total >= l.limits.Total || l.limits.PerAddress > 0 && l.from[network] >= l.limits.PerAddress {
+	if full := l.total >= l.limits.Total || l.limits.PerAddress > 0 && l.from[network] >= l.limits.PerAddress; full && bounded() {
 		if now := time.Now(); now.Sub(l.logged) >= refusalLog {
 			l.logged = now
-			l.log.Warn("refusing connections: too many are open", zap.Stringer("listener", l.Addr()),
-				zap.Int("open", l.total), zap.Stringer("from", network), zap.Int("from_there", l.from[network]))
+			fields := []zap.Field{zap.Stringer("listener", l.Addr()), zap.Int("open", l.total)}
+			if network.IsValid() { // it has none on the Unix socket
+				fields = append(fields, zap.Stringer("from", network), zap.Int("from_there", l.from[network]))
+			}
+			l.log.Warn("refusing connections: too many are open", fields...)
 		}
 		return false
 	}

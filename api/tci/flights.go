@@ -36,7 +36,13 @@ type flight struct {
 	execution *session.Execution // nil before it starts and after it ends
 	waiting   int                // clients
 	abandon   *time.Timer        // set while nobody waits
+	heard     bool               // somebody got the answer
+	unheard   func()             // ends what nobody but the answer tells of; may be nil
 }
+
+// start begins an execution. unheard, if there is one, is called when nobody got
+// to know the session that was made for it.
+type start func() (e *session.Execution, unheard func(), err error)
 
 // flights keeps a client's retry of a request from running its code twice.
 type flights struct {
@@ -47,9 +53,9 @@ type flights struct {
 func newFlights() *flights { return &flights{latest: map[key]*flight{}} }
 
 // join returns the flight of a request. A retry joins the one that the request
-// began; all others begin one with start, since the same code may be sent twice
+// began; all others begin one, since the same code may be sent twice
 // on purpose. Call leave when the client has gone before its end.
-func (fs *flights) join(k key, retry bool, start func() (*session.Execution, error)) *flight {
+func (fs *flights) join(k key, retry bool, begin start) *flight {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f, known := fs.latest[k]; known && retry {
@@ -62,12 +68,12 @@ func (fs *flights) join(k key, retry bool, start func() (*session.Execution, err
 	}
 	f := &flight{key: k, started: make(chan struct{}), done: make(chan struct{}), waiting: 1}
 	fs.latest[k] = f
-	go fs.fly(f, start)
+	go fs.fly(f, begin)
 	return f
 }
 
-func (fs *flights) fly(f *flight, start func() (*session.Execution, error)) {
-	execution, err := start()
+func (fs *flights) fly(f *flight, begin start) {
+	execution, unheard, err := begin()
 	if err != nil {
 		f.err = err
 		fs.forget(f)
@@ -75,7 +81,7 @@ func (fs *flights) fly(f *flight, start func() (*session.Execution, error)) {
 		return
 	}
 	fs.mu.Lock()
-	f.id, f.execution = execution.ID(), execution
+	f.id, f.execution, f.unheard = execution.ID(), execution, unheard
 	fs.mu.Unlock()
 	close(f.started)
 	<-execution.Done()
@@ -84,7 +90,30 @@ func (fs *flights) fly(f *flight, start func() (*session.Execution, error)) {
 	f.execution = nil
 	fs.mu.Unlock()
 	close(f.done)
-	time.AfterFunc(replayTime, func() { fs.forget(f) })
+	time.AfterFunc(replayTime, func() {
+		fs.forget(f)
+		fs.end(f)
+	})
+}
+
+// answered says that a client got the answer.
+func (fs *flights) answered(f *flight) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f.heard = true
+}
+
+// end ends a session that nobody can know of.
+func (fs *flights) end(f *flight) {
+	fs.mu.Lock()
+	unheard := f.unheard
+	if f.heard || f.waiting > 0 {
+		unheard = nil
+	}
+	fs.mu.Unlock()
+	if unheard != nil {
+		unheard()
+	}
 }
 
 // leave says that a client has gone. When it was the last one and none comes
@@ -113,6 +142,7 @@ func (fs *flights) cancel(f *flight) {
 	}
 	fs.mu.Unlock()
 	execution.Cancel()
+	fs.end(f)
 }
 
 func (fs *flights) forget(f *flight) {

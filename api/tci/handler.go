@@ -69,7 +69,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request) error {
 	}
 	caller := transport.Caller(r)
 	k := key{principal: caller.ID, session: in.SessionID, body: sha256.Sum256(body)}
-	f := h.flights.join(k, isRetry(r), func() (*session.Execution, error) {
+	f := h.flights.join(k, isRetry(r), func() (*session.Execution, func(), error) {
 		// The client's end is no reason to stop here: its retry may come.
 		return h.start(context.WithoutCancel(r.Context()), caller, in.SessionID, spec)
 	})
@@ -84,6 +84,8 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !transport.Await(w, r, f.done, func() any { return h.result(caller, f.id) }) {
 		h.flights.leave(f)
+	} else if r.Context().Err() == nil {
+		h.flights.answered(f)
 	}
 	return nil
 }
@@ -96,20 +98,24 @@ func isRetry(r *http.Request) bool {
 }
 
 // start queues an execution in a session, or in a new one when id is empty.
-func (h *Handler) start(ctx context.Context, caller session.Principal, id string, spec session.ExecSpec) (*session.Execution, error) {
+func (h *Handler) start(ctx context.Context, caller session.Principal, id string, spec session.ExecSpec) (*session.Execution, func(), error) {
 	if id == "" {
 		never := time.Duration(0)
-		_, e, err := h.sessions.Start(ctx, caller, session.Spec{TTL: h.SessionTTL, IdleTimeout: &never}, spec)
-		return e, err
+		s, e, err := h.sessions.Start(ctx, caller, session.Spec{TTL: h.SessionTTL, IdleTimeout: &never}, spec)
+		if err != nil {
+			return nil, nil, err
+		}
+		return e, func() { s.End("the client that it was made for has gone without its id") }, nil
 	}
 	s, err := h.sessions.Get(caller, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := checkTargets(s, spec.Files); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.Submit(spec)
+	e, err := s.Submit(spec)
+	return e, nil, err
 }
 
 // checkTargets refuses files that can't be written where they should, such as

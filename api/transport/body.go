@@ -21,10 +21,11 @@ const bodyTimeout = 60 * time.Second // for a whole JSON body
 func ReadBody(w http.ResponseWriter, r *http.Request, optional bool) ([]byte, error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxJSONBody))
+	body, err := readBounded(r, http.MaxBytesReader(w, r.Body, bodyLimit))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		var full *Error
+		if errors.As(err, &tooLarge) || errors.As(err, &full) {
 			return nil, err
 		}
 		return nil, BadRequest("invalid_body", "", "the request body could not be read: it was cut off or came too slowly")
@@ -39,15 +40,15 @@ func ReadBody(w http.ResponseWriter, r *http.Request, optional bool) ([]byte, er
 		return nil, BadRequest("invalid_json", "", "the request needs a JSON body")
 	}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
+	if (err != nil || kind != "application/json") && enforced("mediatype") {
 		return nil, &Error{Status: http.StatusUnsupportedMediaType, Type: TypeInvalid, Code: "unsupported_media_type",
 			Message: "send the body with Content-Type: application/json"}
 	}
-	return body, nil
+	return body, takeValues(r, body)
 }
 
 // Decode reads the one JSON value of a body into v. strict refuses fields that
-// v doesn't have.
+// v doesn't have, and names that come twice.
 func Decode(body []byte, v any, strict bool) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if strict {
@@ -56,8 +57,13 @@ func Decode(body []byte, v any, strict bool) error {
 	if err := decoder.Decode(v); err != nil {
 		return jsonError(err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) && enforced("strict") {
 		return BadRequest("invalid_json", "", "there is something after the JSON value of the body")
+	}
+	if strict && enforced("strict") {
+		if name, found := twice(body); found {
+			return BadRequest("invalid_json", name, "%q is there twice", name)
+		}
 	}
 	return nil
 }

@@ -120,19 +120,26 @@ type ExecError struct {
 	Traceback []string `json:"traceback"`
 }
 
-// Receipt is what an execution cost, measured from outside the sandbox.
+// Receipt is what an execution cost and what its limits did to it, measured from
+// outside the sandbox.
 type Receipt struct {
-	WallMS         float64  `json:"wall_ms"`
-	QueueMS        float64  `json:"queue_ms"`
-	CPUUserMS      float64  `json:"cpu_user_ms"`
-	CPUSystemMS    float64  `json:"cpu_system_ms"`
-	MaxMemoryBytes int64    `json:"max_memory_bytes"`
-	MaxPids        *int64   `json:"max_pids"` // null where the kernel doesn't tell
-	OutputBytes    int64    `json:"output_bytes"`
-	WorkspaceBytes int64    `json:"workspace_bytes"` // at its end
-	WorkspaceFiles int64    `json:"workspace_files"`
-	ThrottledMS    float64  `json:"throttled_ms"`
-	LimitsHit      []string `json:"limits_hit"`
+	WallMS             float64  `json:"wall_ms"`
+	QueueMS            float64  `json:"queue_ms"`
+	CPUUserMS          float64  `json:"cpu_user_ms"`
+	CPUSystemMS        float64  `json:"cpu_system_ms"`
+	ThrottledMS        float64  `json:"throttled_ms"`
+	MaxMemoryBytes     int64    `json:"max_memory_bytes"`
+	OOMKills           int64    `json:"oom_kills"`
+	MaxPids            *int64   `json:"max_pids"` // null where the kernel doesn't tell
+	RefusedForks       int64    `json:"refused_forks"`
+	MaxOpenFiles       *int64   `json:"max_open_files"` // as far as seen; null when that is unknown
+	OutputBytes        int64    `json:"output_bytes"`
+	DroppedOutputBytes int64    `json:"dropped_output_bytes"`
+	Displays           int64    `json:"displays"`
+	DroppedDisplays    int64    `json:"dropped_displays"`
+	WorkspaceBytes     int64    `json:"workspace_bytes"` // at its end
+	WorkspaceFiles     int64    `json:"workspace_files"`
+	LimitsHit          []string `json:"limits_hit"`
 }
 
 // Truncated counts the bytes that were dropped from the middle of a stream.

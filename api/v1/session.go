@@ -15,8 +15,9 @@ const (
 type SessionSpec struct {
 	// Language is "python", also when empty.
 	Language string `json:"language,omitempty"`
-	// Isolation is how the kernel is started; "fresh" is a process of its own
-	// with a user namespace and an address-space layout of its own.
+	// Isolation is how the kernel is started: "fork" forks it from a process that
+	// has imported the image's modules; "fresh" starts an interpreter, in a user
+	// namespace of the session's own. Default "fork".
 	Isolation string `json:"isolation,omitempty"`
 	// TTL ends the session this many seconds after its creation, whatever it
 	// does. 0 or absent: no such end.
@@ -81,16 +82,19 @@ type Session struct {
 	ImageDigest    string            `json:"image_digest"`
 	IdleTimeout    float64           `json:"idle_timeout"`
 	KernelRestarts int64             `json:"kernel_restarts"`
+	Sandbox        string            `json:"sandbox"`          // names its cgroup on the host
 	Reason         string            `json:"reason,omitempty"` // why it closed, expired or failed
 }
 
 // Isolation says what is enforced around a session on this host.
 type Isolation struct {
-	Start      string   `json:"start"` // "fresh"
+	Start      string   `json:"start"` // "fork" or "fresh"
 	Namespaces []string `json:"namespaces"`
 	Seccomp    bool     `json:"seccomp"`
 	Cgroup     string   `json:"cgroup"` // "v1", "hybrid" or "v2"
 	Limits     []string `json:"limits"` // what binds: "memory", "swap", "cpu", "pids", "disk"
+	// Warnings say where sessions don't start as they should, and why.
+	Warnings []string `json:"warnings,omitempty"`
 	// Weaknesses of the host; only in the answer of GET /v1/version.
 	Weaknesses []Weakness `json:"weaknesses,omitempty"`
 }

@@ -21,8 +21,8 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Short: "Look at this host: what sandboxes lack here, and what is weak",
 		Long: `Look at this host: what sandboxes need and it lacks, what makes their walls
 thinner, and what to do about it. The same is looked at whenever the daemon starts,
-but for the probe: root's doctor also checks the default image and makes one sandbox,
-looks at its processes from outside and removes it.
+but for the probe: root's doctor also checks the default image and makes a sandbox of
+each image, looks at its processes from outside and removes it.
 
 The exit code is 0 when nothing that is required is missing, else 7. Settings are
 found as "tcid serve" finds them.`,

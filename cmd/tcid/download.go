@@ -24,6 +24,10 @@ func download(ctx context.Context, c *client.Client, id, remote, local string) e
 		return err
 	}
 	defer body.Close()
+	if local == "-" || local == "/dev/stdout" {
+		// Not opened: it may be a file that others have written to before.
+		return copyAll(ctx, os.Stdout, body)
+	}
 	target, special, err := downloadTarget(local, path.Base(remote))
 	if err != nil {
 		return usageError{err}
@@ -44,8 +48,8 @@ func download(ctx context.Context, c *client.Client, id, remote, local string) e
 }
 
 // downloadTarget finds the file that local stands for: one of the name base if
-// it is a directory, what it leads to if it is a link. A special file, such as
-// /dev/stdout, is written to, since root's rename would replace it.
+// it is a directory, what it leads to if it is a link. A special file, such as a
+// pipe, is written to, since root's rename would replace it.
 func downloadTarget(local, base string) (target string, special bool, err error) {
 	info, err := os.Stat(local)
 	if err == nil && info.IsDir() {
@@ -71,11 +75,15 @@ func copyInto(ctx context.Context, name string, flag int, from io.Reader) error 
 	if err != nil {
 		return usageError{err}
 	}
-	_, err = io.Copy(f, from)
+	return errors.Join(copyAll(ctx, f, from), f.Close())
+}
+
+func copyAll(ctx context.Context, to io.Writer, from io.Reader) error {
+	_, err := io.Copy(to, from)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("download: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -45,6 +46,7 @@ type openStore func() (*rootfs.Store, error)
 
 func newImageBuildCommand(a *app, open openStore) *cobra.Command {
 	var o rootfs.BuildOptions
+	var maxMiB int64
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Make an image from a Python of this host",
@@ -63,6 +65,10 @@ of a package runs on this host.`,
 			if err != nil {
 				return err
 			}
+			if len(o.Preload) == 1 && o.Preload[0] == "" {
+				o.Preload = []string{}
+			}
+			o.MaxBytes = maxMiB << 20
 			p := startProgress(a.err)
 			o.Progress, o.Detail = p.line, p.say
 			img, err := s.Build(cmd.Context(), o)
@@ -82,6 +88,8 @@ of a package runs on this host.`,
 	cmd.Flags().StringVar(&o.Python, "python", "", "the interpreter (default: the first CPython on PATH)")
 	cmd.Flags().StringArrayVar(&o.Requirements, "pip", nil, "a `REQUIREMENT` to install: numpy, 'numpy>=2', a wheel's path or URL (repeatable)")
 	cmd.Flags().StringArrayVar(&o.RequirementFiles, "requirements", nil, "a `FILE` of requirements to install (repeatable)")
+	cmd.Flags().StringSliceVar(&o.Preload, "preload", nil, "a `MODULE` to import once, ahead of the sessions that use the image (repeatable; default: "+strings.Join(rootfs.DefaultPreload, ", ")+", where they are there; '' for none)")
+	cmd.Flags().Int64Var(&maxMiB, "max-size", rootfs.DefaultMaxBytes>>20, "`MIB` that the packages may unpack to")
 	cmd.Flags().StringVar(&o.IndexURL, "index-url", "", "the package index's `URL` (default: that of uv's or pip's configuration)")
 	cmd.Flags().StringArrayVar(&o.FindLinks, "find-links", nil, "a `PLACE` with more wheels: a directory, or a page's URL (repeatable)")
 	cmd.Flags().BoolVar(&o.NoIndex, "no-index", false, "ask no package index; take wheels from --find-links only")

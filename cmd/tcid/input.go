@@ -116,6 +116,7 @@ func pairs(flag string, args []string) (map[string]string, error) {
 type sessionFlags struct {
 	ttl, idle     float64
 	image         string
+	isolation     string
 	memory, pids  int64
 	cpus          float64
 	disk          int64
@@ -125,6 +126,7 @@ type sessionFlags struct {
 func (s *sessionFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.image, "image", "", "image to run on (default \"default\")")
+	f.StringVar(&s.isolation, "isolation", "", "how kernels start: fork, from a process that has the image's modules (default), or fresh")
 	f.Int64Var(&s.memory, "memory-mb", 0, "memory limit in MiB")
 	f.Float64Var(&s.cpus, "cpus", 0, "CPU limit, such as 1.5")
 	f.Int64Var(&s.pids, "pids", 0, "limit of processes and threads")
@@ -133,7 +135,7 @@ func (s *sessionFlags) add(cmd *cobra.Command) {
 }
 
 func (s *sessionFlags) spec(cmd *cobra.Command) (v1.SessionSpec, error) {
-	spec := v1.SessionSpec{Image: s.image}
+	spec := v1.SessionSpec{Image: s.image, Isolation: s.isolation}
 	var err error
 	if spec.Env, err = pairs("env", s.env); err != nil {
 		return spec, err

@@ -91,8 +91,8 @@ func TestRequestOfRun(t *testing.T) {
 		"empty input":    {"", []string{"--code", "1", "--stdin", "-"}, `{"code":"1","stdin":"",` + none},
 		"files": {"", []string{"--code", "1", "--file", data, "--file", data + ":sub/b:c"},
 			`{"code":"1","files":[{"name":"data","encoding":"base64","content":"/wA="},{"name":"sub/b:c","encoding":"base64","content":"/wA="}],` + none},
-		"limits": {"", []string{"--code", "1", "--timeout", "1.5", "--image", "i", "--memory-mb", "100", "--cpus", "0.5", "--pids", "9", "--disk-mb", "7", "--env", "A=b=c", "--env", "E="},
-			`{"code":"1","timeout":1.5,"session":{"env":{"A":"b=c","E":""},"resources":{"memory_mb":100,"cpus":0.5,"pids":9,"disk_mb":7},"image":"i"}}`},
+		"limits": {"", []string{"--code", "1", "--timeout", "1.5", "--image", "i", "--isolation", "fresh", "--memory-mb", "100", "--cpus", "0.5", "--pids", "9", "--disk-mb", "7", "--env", "A=b=c", "--env", "E="},
+			`{"code":"1","timeout":1.5,"session":{"isolation":"fresh","env":{"A":"b=c","E":""},"resources":{"memory_mb":100,"cpus":0.5,"pids":9,"disk_mb":7},"image":"i"}}`},
 		// The daemon says that this can't be; a dropped 0 would mean the default.
 		"no time": {"", []string{"--code", "1", "--timeout", "0"}, `{"code":"1","timeout":0,` + none},
 	} {

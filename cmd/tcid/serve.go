@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -17,19 +19,23 @@ import (
 	"tcid/daemon"
 )
 
+// sameSignal is how long after the first signal others belong to it.
+const sameSignal = time.Second
+
 func newServeCommand() *cobra.Command {
 	var flags daemon.Config
 	var configFile string
+	var pool int
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
 		Long: `Run the daemon in the foreground until SIGTERM or Ctrl-C, which end all
-sessions. A second signal ends it at once.
+sessions. A second signal, a second later or more, ends it at once.
 
 Settings come from the file named by --config (YAML; the keys are the flags'
 names with '_' for '-'), then from the environment (TCID_SOCKET, TCID_LISTEN,
 TCID_KEY_FILE, TCID_TLS_CERT, TCID_TLS_KEY, TCID_STATE_DIR, TCID_DATA_DIR,
-TCID_LOG_LEVEL, TCID_ACCEPT_WEAKNESS), then from the flags; the last one wins.
+TCID_LOG_LEVEL, TCID_ACCEPT_WEAKNESS, TCID_POOL), then from the flags; the last one wins.
 
 A host that lacks what sandboxes need is refused ("tcid doctor" tells more), but
 for what --accept-weakness names.
@@ -37,6 +43,7 @@ for what --accept-weakness names.
 SIGHUP reads the key file again; a changed TLS certificate is noticed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags.Pool = &pool
 			cfg, err := serveConfig(cmd, configFile, flags)
 			if err != nil {
 				return usageError{err}
@@ -57,6 +64,7 @@ SIGHUP reads the key file again; a changed TLS certificate is noticed.`,
 	f.StringVar(&configFile, "config", "", "YAML file with these settings")
 	f.StringSliceVar(&flags.AllowHosts, "allow-host", nil, "further host names that TCP requests may name (repeatable)")
 	f.StringSliceVar(&flags.AcceptWeaknesses, "accept-weakness", nil, "start although the host lacks this, or don't warn of it (repeatable)")
+	f.IntVar(&pool, "pool", 0, fmt.Sprintf("sandboxes kept ready at most, of one kind; 0 for none (default %d)", daemon.DefaultPool()))
 	f.BoolVar(&flags.Ephemeral, "ephemeral", false, "leave nothing in the state directory")
 	f.Float64Var(&flags.TCISessionTTL, "tci-session-ttl", 0, "seconds that sessions of Together's clients live (default 1800)")
 	f.Float64Var(&flags.TCITimeout, "tci-timeout", 0, "seconds that a run of Together's clients may take (default 120)")
@@ -95,6 +103,13 @@ func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (da
 			*setting.to = *setting.from
 		}
 	}
+	if value := os.Getenv("TCID_POOL"); value != "" {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return cfg, fmt.Errorf("TCID_POOL: %q is not a number", value)
+		}
+		cfg.Pool = &n
+	}
 	if value := os.Getenv("TCID_ACCEPT_WEAKNESS"); value != "" {
 		cfg.AcceptWeaknesses = strings.Split(value, ",")
 	}
@@ -102,6 +117,7 @@ func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (da
 		"accept-weakness":             func() { cfg.AcceptWeaknesses = flags.AcceptWeaknesses },
 		"allow-host":                  func() { cfg.AllowHosts = flags.AllowHosts },
 		"ephemeral":                   func() { cfg.Ephemeral = flags.Ephemeral },
+		"pool":                        func() { cfg.Pool = flags.Pool },
 		"insecure-listen":             func() { cfg.InsecureListen = flags.InsecureListen },
 		"max-connections-per-address": func() { cfg.MaxPerAddress = flags.MaxPerAddress },
 		"tci-session-ttl":             func() { cfg.TCISessionTTL = flags.TCISessionTTL },
@@ -137,7 +153,10 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 	go func() {
 		sig := <-signals
 		stop(errors.New("got " + sig.String()))
-		<-signals
+		// timeout(1) and terminals signal a process and its group: that is one wish.
+		for begun := time.Now(); time.Since(begun) < sameSignal; {
+			<-signals
+		}
 		log.Warn("got a second signal; leaving at once, the next start sweeps up")
 		os.Exit(exitInterrupted)
 	}()

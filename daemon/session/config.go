@@ -77,9 +77,12 @@ const (
 	maxDisplays       = 1000
 	maxDisplaysBytes  = 64 << 20 // of one execution's display items together
 	maxErrorItems     = 16
+	maxHeadItems      = 32_768 // of output, after which what follows counts as its tail
+	maxTailItems      = 4096
 	maxDeaths         = 5 // of idle kernels in a row, then the session has failed
 	closedRemembered  = 4096
 	kernelDialTimeout = 20 * time.Second
+	lookEvery         = 50 * time.Millisecond  // at what a running execution has in use
 	kernelDrain       = 200 * time.Millisecond // for what a dead kernel still had to say
 	destroyTimeout    = 20 * time.Second
 )

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tcid/daemon/grade"
-	"tcid/sandbox"
 	"tcid/sandbox/kernel"
 )
 
@@ -183,12 +182,7 @@ func (e *Execution) finish(status string, verdicts []grade.Verdict, receipt Rece
 	if status == statusInfraError {
 		e.grade.Reward = nil
 	}
-	receipt.OutputBytes = e.out.total
-	for _, limit := range []string{"output", "displays"} {
-		if e.out.limitsHit[limit] {
-			receipt.LimitsHit = append(receipt.LimitsHit, limit)
-		}
-	}
+	e.out.account(&receipt)
 	e.receipt = receipt
 	result := e.snapshotLocked()
 	e.final = &result
@@ -235,23 +229,4 @@ func (r Result) size() int64 {
 		n += int64(len(o.Text)) + dataSize(o.Data)
 	}
 	return n
-}
-
-// receiptOf is the difference between two measurements.
-func receiptOf(before, after sandbox.Usage, queue, wall time.Duration) Receipt {
-	r := Receipt{
-		Wall: wall, Queue: queue,
-		CPUUser:        max(0, after.CPUUser-before.CPUUser),
-		CPUSystem:      max(0, after.CPUSystem-before.CPUSystem),
-		Throttled:      max(0, after.Throttled-before.Throttled),
-		MaxMemoryBytes: after.MemoryPeakBytes,
-		MaxPids:        after.PidsPeak,
-	}
-	if after.OOMKills > before.OOMKills {
-		r.LimitsHit = append(r.LimitsHit, "memory")
-	}
-	if after.PidsRefused > before.PidsRefused {
-		r.LimitsHit = append(r.LimitsHit, "pids")
-	}
-	return r
 }

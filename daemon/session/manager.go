@@ -70,6 +70,38 @@ func (m *Manager) Config() Config { return m.cfg }
 // Isolation returns what is enforced around every session.
 func (m *Manager) Isolation() sandbox.Isolation { return m.backend.Isolation() }
 
+// Stats counts what is there and what was done.
+type Stats struct {
+	Sessions, Executions int // sessions alive; executions that wait or run
+	Sandboxes            sandbox.Stats
+}
+
+// Stats returns the counts of now.
+func (m *Manager) Stats() Stats {
+	s := Stats{Sandboxes: m.backend.Stats()}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.Sessions = len(m.sessions)
+	for _, n := range m.queued {
+		s.Executions += n
+	}
+	return s
+}
+
+// Prepare has sandboxes made ready for sessions that ask for nothing special.
+func (m *Manager) Prepare() {
+	spec, err := m.cfg.complete(Spec{})
+	if err != nil {
+		return
+	}
+	image, release, err := m.images.Acquire(spec.Image)
+	if err != nil {
+		return // whoever wants a session is told
+	}
+	defer release()
+	m.backend.Prepare(sandbox.Spec{Image: image, Start: spec.Isolation, Limits: spec.Resources.limits()})
+}
+
 // Create starts a session and returns it once its kernel is ready.
 func (m *Manager) Create(ctx context.Context, p Principal, spec Spec) (*Session, error) {
 	spec, err := m.cfg.complete(spec)
@@ -134,7 +166,8 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	s.spec.Image = image.Name
 	s.log = m.log.With(zap.String("session", s.id))
 	s.sandbox, err = m.backend.Create(ctx, sandbox.Spec{
-		ID: s.id, Image: image, Limits: spec.Resources.limits(), Env: environ(spec.Env), Cwd: spec.Cwd,
+		Image: image, Start: spec.Isolation, Limits: spec.Resources.limits(), Env: environ(spec.Env), Cwd: spec.Cwd,
+		Principal: p.ID, Once: spec.once,
 	})
 	if err != nil {
 		release()
@@ -199,7 +232,7 @@ func (m *Manager) Get(p Principal, id string) (*Session, error) {
 	return nil, &Error{Code: CodeSessionNotFound, Message: message}
 }
 
-func (p Principal) mayUse(owner Principal) bool { return p.Admin || p.ID == owner.ID }
+func (p Principal) mayUse(owner Principal) bool { return p.Admin || same(p, owner) }
 
 // List returns a principal's live sessions, the oldest first.
 func (m *Manager) List(p Principal, f Filter) []*Session {
@@ -301,6 +334,7 @@ func (m *Manager) Start(ctx context.Context, p Principal, spec Spec, exec ExecSp
 // StartOnce is Start, and closes the session after the execution. It returns
 // the running execution, whose end does not wait for the closing.
 func (m *Manager) StartOnce(ctx context.Context, p Principal, spec Spec, exec ExecSpec) (*Execution, error) {
+	spec.once = true
 	s, e, err := m.Start(ctx, p, spec, exec)
 	if err != nil {
 		return nil, err

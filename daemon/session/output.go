@@ -20,8 +20,9 @@ const (
 
 // collector keeps what an execution shows, in order and bounded: of stdout and
 // stderr together the first three quarters of the budget and the last quarter,
-// of display items a number and a size. What is dropped is counted. It is not
-// safe for concurrent use.
+// of display items a number and a size. Text that switches between the streams
+// costs more than its bytes, so the pieces are bounded too. What is dropped is
+// counted. It is not safe for concurrent use.
 type collector struct {
 	headLeft  int64
 	tailMax   int64
@@ -31,11 +32,13 @@ type collector struct {
 	displayed int64 // bound of one display item
 	errors    int
 
-	head      []*item
-	tail      []*item // once headLeft is 0
-	dropped   map[string]int64
-	total     int64 // bytes of output seen, kept or not
-	limitsHit map[string]bool
+	head    []*item
+	tail    []*item // once headLeft is 0
+	dropped map[string]int64
+	total   int64 // bytes of output seen, kept or not
+
+	droppedDisplays     int64
+	droppedDisplayBytes int64
 }
 
 // item is an Output under construction.
@@ -50,7 +53,7 @@ func newCollector(outputBytes, displayBytes int64) *collector {
 	tail := outputBytes / 4
 	return &collector{
 		headLeft: outputBytes - tail, tailMax: tail, displayed: displayBytes,
-		dropped: map[string]int64{}, limitsHit: map[string]bool{},
+		dropped: map[string]int64{},
 	}
 }
 
@@ -76,6 +79,12 @@ func (c *collector) add(e kernel.Event) {
 }
 
 func (c *collector) addText(kind, text string) {
+	if text == "" {
+		return
+	}
+	if crowded(c.head, maxHeadItems) && c.head[len(c.head)-1].kind != kind {
+		c.headLeft = 0
+	}
 	if c.headLeft > 0 {
 		cut := cutAt(text, c.headLeft)
 		c.headLeft -= int64(cut)
@@ -88,7 +97,6 @@ func (c *collector) addText(kind, text string) {
 	if text == "" {
 		return
 	}
-	c.limitsHit["output"] = true
 	// Chunks of the tail stay small enough to be dropped piece by piece.
 	appendText(&c.tail, kind, text, c.tailMax/8)
 	c.tailBytes += int64(len(text))
@@ -97,7 +105,7 @@ func (c *collector) addText(kind, text string) {
 
 // trimTail drops the oldest text of the tail; other items stay.
 func (c *collector) trimTail() {
-	for i := 0; c.tailBytes > c.tailMax && i < len(c.tail); {
+	for i := 0; (c.tailBytes > c.tailMax || crowded(c.tail, maxTailItems)) && i < len(c.tail); {
 		it := c.tail[i]
 		if it.kind != typeStdout && it.kind != typeStderr {
 			i++
@@ -105,7 +113,7 @@ func (c *collector) trimTail() {
 		}
 		text := it.text.String()
 		over := c.tailBytes - c.tailMax
-		if int64(len(text)) > over {
+		if over > 0 && int64(len(text)) > over {
 			cut := len(text) - cutBack(text, int64(len(text))-over)
 			c.drop(it.kind, int64(cut))
 			it.text.Reset()
@@ -126,7 +134,8 @@ func (c *collector) addDisplay(kind string, data map[string]any) {
 	size := dataSize(data)
 	c.total += size
 	if c.displays++; c.displays > maxDisplays || size > c.displayed || c.shown+size > maxDisplaysBytes {
-		c.limitsHit["displays"] = true
+		c.droppedDisplays++
+		c.droppedDisplayBytes += size
 		if c.displays <= maxDisplays {
 			c.append(&item{kind: kind, data: map[string]any{
 				"text/plain": fmt.Sprintf("[display item of %d bytes dropped: over the limit]", size),
@@ -144,6 +153,19 @@ func (c *collector) append(it *item) {
 		return
 	}
 	c.tail = append(c.tail, it)
+}
+
+// account enters what came and what was dropped.
+func (c *collector) account(to *Receipt) {
+	to.OutputBytes = outputBytes(c)
+	to.DroppedOutputBytes = c.dropped[typeStdout] + c.dropped[typeStderr] + c.droppedDisplayBytes
+	to.Displays, to.DroppedDisplays = int64(c.displays), c.droppedDisplays
+	if c.dropped[typeStdout]+c.dropped[typeStderr] > 0 {
+		to.LimitsHit = append(to.LimitsHit, limitOutput)
+	}
+	if c.droppedDisplays > 0 {
+		to.LimitsHit = append(to.LimitsHit, limitDisplays)
+	}
 }
 
 // outputs returns the items, with a mark where text was dropped.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -67,8 +68,9 @@ func TestCollectorBounds(t *testing.T) {
 		if kept := int64(len(head) + len(tail)); kept > budget || kept+dropped != int64(all.Len()) {
 			t.Fatalf("kept %d of a budget of %d, dropped %d, of %d", kept, budget, dropped, all.Len())
 		}
-		if !c.limitsHit["output"] {
-			t.Fatal("the limit is not reported")
+		var receipt Receipt
+		if c.account(&receipt); receipt.DroppedOutputBytes != dropped || !slices.Equal(receipt.LimitsHit, []string{"output"}) {
+			t.Fatalf("of %d bytes dropped the receipt says %+v", dropped, receipt)
 		}
 	})
 }
@@ -86,7 +88,32 @@ func TestCollectorBoundsDisplays(t *testing.T) {
 	if s, _ := out[0].Data["text/plain"].(string); !strings.Contains(s, "dropped") {
 		t.Errorf("the item that was too large became %v", out[0])
 	}
-	if !c.limitsHit["displays"] {
-		t.Error("the limit is not reported")
+	var receipt Receipt
+	c.account(&receipt)
+	if receipt.Displays != maxDisplays+51 || receipt.DroppedDisplays != 52 || receipt.DroppedOutputBytes < 101 || !slices.Equal(receipt.LimitsHit, []string{"displays"}) {
+		t.Errorf("receipt = %+v", receipt)
+	}
+}
+
+// Text in tiny pieces of both streams costs little, however much comes, and
+// empty text nothing.
+func TestCollectorManyItems(t *testing.T) {
+	c := newCollector(8<<20, 1000)
+	const pieces = 200_000
+	for n := range pieces {
+		c.add(text([]string{typeStdout, typeStderr}[n%2], "x"))
+		c.add(text(typeStdout, ""))
+	}
+	if len(c.head) > maxHeadItems || len(c.tail) > maxTailItems {
+		t.Errorf("%d items of the head and %d of the tail are kept", len(c.head), len(c.tail))
+	}
+	outputs := c.outputs()
+	stdout, stderr := streams(outputs)
+	kept := int64(strings.Count(stdout, "x") + strings.Count(stderr, "x"))
+	var receipt Receipt
+	c.account(&receipt)
+	if dropped := c.dropped[typeStdout] + c.dropped[typeStderr]; kept+dropped != pieces || receipt.DroppedOutputBytes != dropped ||
+		!slices.Contains(receipt.LimitsHit, limitOutput) {
+		t.Errorf("of %d bytes, %d are kept and %d dropped; %+v", pieces, kept, dropped, receipt)
 	}
 }

@@ -19,6 +19,7 @@ import (
 type run struct {
 	session   *Session
 	execution *Execution
+	seen      looks
 }
 
 // do runs the execution and its tests. release is called before it shows as
@@ -48,35 +49,19 @@ func (r *run) do(release func()) {
 		status = r.code(before)
 	}
 	wall := time.Since(start)
-	verdicts := r.judge(status)
+	verdicts := counted(r.judge(status))
 	after, err := s.sandbox.Usage()
 	if err != nil {
 		s.log.Warn("a session's usage can't be read", zap.Error(err))
 	}
 	receipt := receiptOf(before, after, start.Sub(e.queuedAt), wall)
 	if status == statusTimeout {
-		receipt.LimitsHit = append(receipt.LimitsHit, "time")
+		receipt.LimitsHit = append(receipt.LimitsHit, limitTime)
 	}
-	r.measureSpace(&receipt)
+	r.measure(&receipt)
+	billed(&receipt)
 	release()
 	e.finish(status, verdicts, receipt)
-}
-
-// measureSpace looks at the workspace once the code has ended: one that is full
-// then has failed writes, or would fail the next.
-func (r *run) measureSpace(to *Receipt) {
-	space, err := r.session.sandbox.Workspace().Space()
-	if err != nil {
-		r.session.log.Warn("a session's workspace can't be measured", zap.Error(err))
-		return
-	}
-	to.WorkspaceBytes, to.WorkspaceFiles = space.UsedBytes, space.UsedFiles
-	if space.FreeBytes <= 0 {
-		to.LimitsHit = append(to.LimitsHit, "disk")
-	}
-	if space.FreeFiles <= 0 {
-		to.LimitsHit = append(to.LimitsHit, "files")
-	}
 }
 
 // prepare writes the files that came with the code. It returns the status of
@@ -118,8 +103,11 @@ func (r *run) code(before sandbox.Usage) string {
 // statusOf translates the kernel's word on an execution that nobody stopped.
 func (r *run) statusOf(o kernel.Outcome) string {
 	r.execution.mu.Lock()
-	interrupted := r.execution.interrupted
+	interrupted, raised := r.execution.interrupted, r.execution.err
 	r.execution.mu.Unlock()
+	if status := believed(o, raised); status != "" {
+		return status
+	}
 	switch {
 	case o.Status == statusOK:
 		return statusOK
@@ -138,14 +126,21 @@ func (r *run) limited(timeout time.Duration, f func() error) (timedOut bool, err
 	go func() { result <- f() }()
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	select {
-	case err := <-result:
-		return false, err
-	case <-deadline.C:
-		timedOut = true
-	case <-e.stop:
+	looks := time.NewTicker(lookEvery)
+	defer looks.Stop()
+	for stopped := false; !stopped; {
+		select {
+		case err := <-result:
+			return false, err
+		case <-deadline.C:
+			timedOut, stopped = true, true
+		case <-e.stop:
+			stopped = true
+		case <-looks.C:
+			_, _ = r.look() // the last look tells of errors
+		}
 	}
-	grace := time.NewTimer(s.manager.cfg.InterruptGrace)
+	grace := time.NewTimer(graceOf(s.manager.cfg))
 	defer grace.Stop()
 	again := time.NewTicker(s.manager.cfg.InterruptEvery)
 	defer again.Stop()
@@ -159,7 +154,7 @@ func (r *run) limited(timeout time.Duration, f func() error) (timedOut bool, err
 		}
 		select {
 		case err := <-result:
-			return timedOut, err
+			return tooLate(timedOut), err
 		case <-again.C:
 			continue
 		case <-s.closing:
@@ -182,7 +177,10 @@ func (r *run) kernelEnded(err error, before sandbox.Usage, stopStatus string) st
 		r.explainStop(stopStatus, true)
 		return stopStatus
 	}
-	if after, usageErr := s.sandbox.Usage(); usageErr == nil && after.OOMKills > before.OOMKills {
+	if endedWell(s.kernel.process.Exit()) {
+		return statusOK
+	}
+	if r.outOfMemory(byItself, before) {
 		e.fail("MemoryLimitExceeded", fmt.Sprintf("the session used more than its %d MiB of memory and its kernel was ended; variables are lost, files are kept",
 			s.spec.Resources.MemoryMB))
 		return statusMemoryLimit
@@ -197,6 +195,16 @@ func (r *run) kernelEnded(err error, before sandbox.Usage, stopStatus string) st
 	}
 	e.fail("KernelDied", reason+"; variables are lost, files are kept")
 	return statusCrashed
+}
+
+// outOfMemory tells whether the memory limit ended the kernel, which was killed
+// then: one that ends itself after a child was killed says something else.
+func (r *run) outOfMemory(byItself bool, before sandbox.Usage) bool {
+	if !byItself || r.session.kernel.process.Exit().Signal != "SIGKILL" {
+		return false
+	}
+	after, err := r.session.sandbox.Usage()
+	return err == nil && after.OOMKills > before.OOMKills
 }
 
 // explainStop records why an execution was stopped.
@@ -248,7 +256,7 @@ func (r *run) judgeOne(t grade.Test, stdout, stderr string) grade.Verdict {
 		return v
 	}
 	if s.kernel.dead() {
-		v.Status, v.Message = grade.RuntimeError, "the Python process ended during an earlier test"
+		v.Status, v.Message = grade.RuntimeError, "the Python process ended before this test"
 		return v
 	}
 	start := time.Now()
@@ -259,7 +267,9 @@ func (r *run) judgeOne(t grade.Test, stdout, stderr string) grade.Verdict {
 		return err
 	})
 	v.Duration = time.Since(start)
+	byItself := true
 	if err != nil {
+		byItself = s.kernel.endsByItself()
 		s.kernel.kill()
 		e.noteStateLost()
 	}
@@ -268,7 +278,7 @@ func (r *run) judgeOne(t grade.Test, stdout, stderr string) grade.Verdict {
 		v.Status, v.Message = grade.Timeout, fmt.Sprintf("the condition took longer than %g seconds", t.Timeout.Seconds())
 	case err != nil:
 		v.Status, v.Message = grade.RuntimeError, "the Python process ended ("+exitText(s.kernel.process.Exit())+")"
-		if after, usageErr := s.sandbox.Usage(); usageErr == nil && after.OOMKills > before.OOMKills {
+		if r.outOfMemory(byItself, before) {
 			v.Status, v.Message = grade.MemoryLimit, "the memory limit ended the Python process"
 		}
 	case answer.Status == statusInterrupted:

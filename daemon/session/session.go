@@ -69,6 +69,7 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	start, warning := s.sandbox.Start()
 	state := s.state
 	if state == stateReady && (s.running != nil || len(s.queue) > 0) {
 		state = stateBusy
@@ -78,7 +79,7 @@ func (s *Session) Info() Info {
 		CreatedAt: s.created, ExpiresAt: s.expiryLocked(), LastExecuteAt: s.lastExecute,
 		ExecuteCount: s.count, Metadata: maps.Clone(s.metadata), Resources: s.spec.Resources,
 		NetworkMode: s.spec.NetworkMode, Image: s.spec.Image, ImageDigest: s.digest,
-		IdleTimeout: s.idle, KernelRestarts: s.kernels, Reason: s.reason,
+		IdleTimeout: s.idle, KernelRestarts: s.kernels, Reason: s.reason, Sandbox: s.sandbox.ID(), Start: start, Warning: warning,
 	}
 }
 
@@ -123,9 +124,10 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 	}
 	s.mu.Lock()
 	if s.state != stateReady {
+		err := s.goneErrorLocked()
 		s.mu.Unlock()
 		s.manager.releaseSlot(s.principal)
-		return nil, s.goneError()
+		return nil, err
 	}
 	s.count++
 	e := &Execution{
@@ -187,8 +189,8 @@ func (s *Session) Restart(ctx context.Context) error {
 	done := make(chan error, 1)
 	s.mu.Lock()
 	if s.state != stateReady {
-		s.mu.Unlock()
-		return s.goneError()
+		defer s.mu.Unlock()
+		return s.goneErrorLocked()
 	}
 	if s.running != nil {
 		s.running.endEarly(statusInterrupted, true)
@@ -197,7 +199,9 @@ func (s *Session) Restart(ctx context.Context) error {
 	select {
 	case s.restarts <- done:
 	case <-s.closing:
-		return s.goneError()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.goneErrorLocked()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -215,7 +219,7 @@ func (s *Session) UseFiles() (dir *workspace.Dir, done func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateReady {
-		return nil, nil, s.goneError()
+		return nil, nil, s.goneErrorLocked()
 	}
 	s.uses++
 	s.lastUse = time.Now()
@@ -228,9 +232,9 @@ func (s *Session) UseFiles() (dir *workspace.Dir, done func(), err error) {
 	}), nil
 }
 
-// goneError says that the session can't be used any more.
-func (s *Session) goneError() error {
-	return &Error{Code: CodeSessionNotFound, Message: "session " + s.id + " has ended"}
+// goneErrorLocked says that the session can't be used any more, and why.
+func (s *Session) goneErrorLocked() error {
+	return &Error{Code: CodeSessionNotFound, Message: "session " + quote(s.id) + " has ended: " + s.reason}
 }
 
 // expiryLocked is the moment at which the session ends by itself, if nothing
@@ -306,6 +310,9 @@ func (s *Session) end(state, reason string) {
 	}
 	close(s.closing)
 }
+
+// End ends the session for a reason, and returns at once.
+func (s *Session) End(reason string) { s.end(stateClosed, reason) }
 
 // Close ends the session and waits until nothing of it is left.
 func (s *Session) Close(ctx context.Context) error {

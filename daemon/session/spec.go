@@ -42,6 +42,8 @@ type Spec struct {
 	NetworkMode string
 	Files       []File
 	Image       string
+
+	once bool // it is for one execution
 }
 
 // Patch changes a live session; nil fields stay as they are.
@@ -88,6 +90,9 @@ type Info struct {
 	IdleTimeout    time.Duration
 	KernelRestarts int64
 	Reason         string
+	Sandbox        string // names its cgroup
+	Start          string // how its kernel starts: sandbox.StartFork or StartFresh
+	Warning        string // why not as it was asked for
 }
 
 // Output is one item of what an execution showed. Text is set for stdout,
@@ -126,11 +131,16 @@ type ExecError struct {
 	Traceback   []string
 }
 
-// Receipt is what an execution cost.
+// Receipt is what an execution cost, and what its limits did to it.
 type Receipt struct {
 	Wall, Queue, CPUUser, CPUSystem, Throttled time.Duration
-	MaxMemoryBytes, OutputBytes                int64
+	MaxMemoryBytes                             int64
+	OOMKills                                   int64  // processes ended by the memory limit
+	MaxPids                                    *int64 // nil where the kernel doesn't tell
+	RefusedForks                               int64  // processes and threads refused by their limit
+	MaxOpenFiles                               *int64 // of the kernel, as far as seen; nil when that is unknown
+	OutputBytes, DroppedOutputBytes            int64  // of streams and display items
+	Displays, DroppedDisplays                  int64
 	WorkspaceBytes, WorkspaceFiles             int64 // at its end
-	MaxPids                                    *int64
 	LimitsHit                                  []string
 }

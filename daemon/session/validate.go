@@ -12,10 +12,9 @@ import (
 	"tcid/sandbox/workspace"
 )
 
-// The one language, isolation and network mode so far.
+// The one language and network mode so far.
 const (
 	LanguagePython = "python"
-	IsolationFresh = "fresh"
 	NetworkNone    = "none"
 )
 
@@ -29,11 +28,11 @@ func (c Config) complete(s Spec) (Spec, error) {
 			Message: "language " + quote(s.Language) + " is not supported; use \"python\""}
 	}
 	if s.Isolation == "" {
-		s.Isolation = IsolationFresh
+		s.Isolation = sandbox.StartFork
 	}
-	if s.Isolation != IsolationFresh {
+	if s.Isolation != sandbox.StartFork && s.Isolation != sandbox.StartFresh {
 		return s, &Error{Code: CodeUnsupported, Param: "isolation",
-			Message: "isolation " + quote(s.Isolation) + " is not supported; use \"fresh\""}
+			Message: "isolation " + quote(s.Isolation) + " is not supported; use \"fork\" or \"fresh\""}
 	}
 	if s.NetworkMode == "" {
 		s.NetworkMode = NetworkNone

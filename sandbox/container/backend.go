@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
+	"sync/atomic"
 
 	"github.com/opencontainers/cgroups"
 	"go.uber.org/zap"
@@ -41,7 +41,9 @@ type Config struct {
 	Scope func(ctx context.Context, pid int) error
 	// IDLockDir is shared by all daemons of the host.
 	IDLockDir string
-	Log       *zap.Logger
+	// Pool is how many sandboxes are kept ready at most, of one kind; 0: none.
+	Pool int
+	Log  *zap.Logger
 }
 
 // Backend makes sandboxes with libcontainer. It implements sandbox.Backend.
@@ -58,6 +60,11 @@ type Backend struct {
 	program string // tcid-init on the host
 	keeper  *keeper
 	starts  chan struct{}
+	domains domains
+	pool    *pool
+	zygotes atomic.Uint64 // started so far; numbers them
+	forks   atomic.Uint64 // kernels forked so far
+	moves   atomic.Uint64 // of them, those that were moved to their cgroup
 }
 
 var _ sandbox.Backend = (*Backend)(nil)
@@ -72,6 +79,7 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 		cfg: cfg, log: cfg.Log, tree: tree{root: cfg.CgroupRoot},
 		starts: make(chan struct{}, 2*runtime.NumCPU()),
 	}
+	b.domains = domains{b: b, byID: map[string]*domain{}}
 	var undo cleanup
 	defer func() {
 		if err != nil {
@@ -116,12 +124,15 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 	if b.mounter, err = newMounter(cfg.DataDir); err != nil {
 		return nil, err
 	}
+	b.pool = newPool(b, cfg.Pool)
 	return b, nil
 }
 
 // Close removes what the backend keeps while it runs. All sandboxes must have
 // been destroyed.
 func (b *Backend) Close() error {
+	b.pool.close()
+	b.domains.close()
 	b.mounter.close()
 	if b.keeper != nil {
 		b.keeper.stop()
@@ -142,11 +153,12 @@ func (b *Backend) Isolation() sandbox.Isolation {
 		limits = append(limits, "swap")
 	}
 	return sandbox.Isolation{
-		Start:      "fresh",
+		Start:      sandbox.StartFork,
 		Namespaces: []string{"mnt", "pid", "net", "ipc", "uts", "cgroup", "user"},
 		Seccomp:    true,
 		Cgroup:     CgroupMode(),
 		Limits:     limits,
+		Warnings:   b.domains.weaknesses(),
 	}
 }
 
@@ -183,12 +195,7 @@ func (b *Backend) removeGroups() error {
 	if b.root == nil {
 		return nil
 	}
-	for _, dir := range b.root.GetPaths() {
-		if err := cgroups.RemovePath(dir); err != nil {
-			return fmt.Errorf("remove the cgroup %s: %w", dir, err)
-		}
-	}
-	return nil
+	return b.root.remove()
 }
 
 func hostMemory() (int64, error) {
@@ -229,12 +236,4 @@ func checkReachable(dir string) error {
 			return nil
 		}
 	}
-}
-
-// validID keeps ids out of path tricks.
-func validID(id string) error {
-	if id == "" || len(id) > 64 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
-		return fmt.Errorf("sandbox id %q is not made of letters, digits, '_' and '-'", id)
-	}
-	return nil
 }

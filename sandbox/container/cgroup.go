@@ -7,8 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -23,10 +21,11 @@ import (
 const (
 	cpuPeriod      = 100_000 // µs
 	killPoll       = 2 * time.Millisecond
+	firstKillPoll  = 200 * time.Microsecond
+	killAgain      = 50 // polls, until what is still there is killed once more
 	holdersGroup   = "holders"
 	sandboxesGroup = "sandboxes"
 	keeperGroup    = "keeper"
-	tcpBytes       = 16 << 20 // of a session's TCP buffers, on cgroup v1
 )
 
 // CgroupMode tells which kind of hierarchy limits sessions: "v1", "hybrid" (v1
@@ -44,7 +43,8 @@ func CgroupMode() string {
 // group is one cgroup, in whichever hierarchies the host has.
 type group struct {
 	cgroups.Manager
-	v2 bool
+	resources *cgroups.Resources
+	v2        bool
 }
 
 func newGroup(groupPath string, resources *cgroups.Resources) (*group, error) {
@@ -52,7 +52,7 @@ func newGroup(groupPath string, resources *cgroups.Resources) (*group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the cgroup %s: %w", groupPath, err)
 	}
-	return &group{Manager: m, v2: cgroups.IsCgroup2UnifiedMode()}, nil
+	return &group{Manager: m, resources: resources, v2: cgroups.IsCgroup2UnifiedMode()}, nil
 }
 
 // create makes the cgroup, sets its limits and moves pid into it; pid -1 moves
@@ -61,23 +61,20 @@ func (g *group) create(pid int) error {
 	if err := g.Apply(pid); err != nil {
 		return fmt.Errorf("make the cgroup: %w", err)
 	}
-	if err := g.Set(nil); err != nil {
+	limits := *g.resources
+	limits.SkipDevices = len(limits.Devices) == 0 // they are the sandboxes' own affair then
+	if err := g.Set(&limits); err != nil {
 		return fmt.Errorf("set the cgroup's limits: %w", err)
 	}
 	return nil
 }
 
-// limitTCP bounds what the buffers of TCP connections take. cgroup v1 counts it
-// apart from all other memory, and does not limit it; libcontainer has no
-// setting for it. A kernel without that file counts nothing.
-func (g *group) limitTCP() error {
-	if g.v2 || !boundsTCP() {
-		return nil
-	}
-	file := filepath.Join(g.Path("memory"), "memory.kmem.tcp.limit_in_bytes")
-	err := os.WriteFile(file, []byte(strconv.Itoa(tcpBytes)), 0)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("limit the memory of TCP buffers: %w", err)
+// remove removes the cgroup and those below it.
+func (g *group) remove() error {
+	for _, dir := range g.GetPaths() {
+		if err := cgroups.RemovePath(dir); err != nil {
+			return fmt.Errorf("remove the cgroup %s: %w", dir, err)
+		}
 	}
 	return nil
 }
@@ -184,115 +181,6 @@ func (g *group) others(spare int) ([]int, error) {
 		}
 	}
 	return others, nil
-}
-
-// usage reads what the cgroup has consumed.
-func (g *group) usage() (sandbox.Usage, error) {
-	var u sandbox.Usage
-	if g.v2 {
-		return u, g.usageV2(&u)
-	}
-	return u, g.usageV1(&u)
-}
-
-func (g *group) usageV2(u *sandbox.Usage) error {
-	dir := g.Path("")
-	cpu, err := readKeys(dir, "cpu.stat")
-	if err != nil {
-		return err
-	}
-	u.CPUUser = time.Duration(cpu["user_usec"]) * time.Microsecond
-	u.CPUSystem = time.Duration(cpu["system_usec"]) * time.Microsecond
-	u.Throttled = time.Duration(cpu["throttled_usec"]) * time.Microsecond
-	if u.MemoryBytes, err = readNumber(dir, "memory.current"); err != nil {
-		return err
-	}
-	if u.MemoryPeakBytes, err = readNumber(dir, "memory.peak"); err != nil {
-		u.MemoryPeakBytes = u.MemoryBytes // before Linux 5.19
-	}
-	events, err := readKeys(dir, "memory.events")
-	if err != nil {
-		return err
-	}
-	u.OOMKills = uint64(events["oom_kill"])
-	g.pidsUsage(dir, u)
-	return nil
-}
-
-func (g *group) usageV1(u *sandbox.Usage) error {
-	stat, err := readKeys(g.Path("cpuacct"), "cpuacct.stat") // in ticks of 10 ms
-	if err != nil {
-		return err
-	}
-	total, err := readNumber(g.Path("cpuacct"), "cpuacct.usage") // ns, exact
-	if err != nil {
-		return err
-	}
-	// Split the exact sum by the ratio of the ticks.
-	if ticks := stat["user"] + stat["system"]; ticks > 0 {
-		u.CPUSystem = time.Duration(float64(total) * float64(stat["system"]) / float64(ticks))
-	}
-	u.CPUUser = time.Duration(total) - u.CPUSystem
-	if cpu, err := readKeys(g.Path("cpu"), "cpu.stat"); err == nil {
-		u.Throttled = time.Duration(cpu["throttled_time"])
-	}
-	memory := g.Path("memory")
-	if u.MemoryBytes, err = readNumber(memory, "memory.usage_in_bytes"); err != nil {
-		return err
-	}
-	if u.MemoryPeakBytes, err = readNumber(memory, "memory.max_usage_in_bytes"); err != nil {
-		return err
-	}
-	if oom, err := readKeys(memory, "memory.oom_control"); err == nil {
-		u.OOMKills = uint64(oom["oom_kill"])
-	}
-	g.pidsUsage(g.Path("pids"), u)
-	return nil
-}
-
-func (g *group) pidsUsage(dir string, u *sandbox.Usage) {
-	if peak, err := readNumber(dir, "pids.peak"); err == nil { // since Linux 6.11
-		u.PidsPeak = &peak
-	}
-	if events, err := readKeys(dir, "pids.events"); err == nil {
-		u.PidsRefused = uint64(events["max"])
-	}
-}
-
-// resetPeaks starts the peak measurement anew, where the kernel can do that
-// for everybody: v2 can only reset per open file.
-func (g *group) resetPeaks() {
-	if !g.v2 {
-		_ = os.WriteFile(filepath.Join(g.Path("memory"), "memory.max_usage_in_bytes"), []byte("0"), 0)
-	}
-}
-
-func readNumber(dir, name string) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return 0, fmt.Errorf("read usage: %w", err)
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read usage: %s: %w", name, err)
-	}
-	return n, nil
-}
-
-// readKeys reads a file of "key number" lines.
-func readKeys(dir, name string) (map[string]int64, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, fmt.Errorf("read usage: %w", err)
-	}
-	keys := make(map[string]int64)
-	for line := range strings.Lines(string(b)) {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := strconv.ParseInt(value, 10, 64); ok && err == nil {
-			keys[key] = n
-		}
-	}
-	return keys, nil
 }
 
 // tree is the daemon's part of the cgroup hierarchies: holders and sandboxes

@@ -21,6 +21,8 @@ type holder struct {
 	cmd    *exec.Cmd
 	base   uint32
 	exited chan struct{}
+	// userns is the namespace itself, which so outlives a holder that is killed.
+	userns *os.File
 }
 
 // holderErrors are the exit codes of "tcid-init hold".
@@ -81,25 +83,44 @@ func startHolder(ctx context.Context, program string, base uint32, place func(pi
 		if _, err := in.Write([]byte{'m'}); err != nil {
 			return fmt.Errorf("answer the holder: %w", err)
 		}
-		return expectByte(out, 'r')
+		if err := expectByte(out, 'r'); err != nil {
+			return err
+		}
+		h.userns, err = os.Open(procPath(h.pid(), "ns/user"))
+		return err
 	}
 	err = steps()
 	_ = in.Close()
 	if err != nil {
-		h.stop()
-		return nil, h.explain(ctx, err)
+		stopped := h.stop() // first: its exit code explains
+		return nil, errors.Join(h.explain(ctx, err), stopped)
 	}
 	return h, nil
 }
 
 func (h *holder) pid() int { return h.cmd.Process.Pid }
 
-// usernsPath names the namespace for as long as the holder lives.
-func (h *holder) usernsPath() string { return fmt.Sprintf("/proc/%d/ns/user", h.pid()) }
+// usernsPath names the namespace. Whoever joins it does so as another process.
+func (h *holder) usernsPath() string {
+	return procPath(os.Getpid(), "fd/"+strconv.Itoa(int(h.userns.Fd())))
+}
 
-func (h *holder) stop() {
-	_ = h.cmd.Process.Kill()
-	<-h.exited
+// stop ends the holder. It has ids of its own: without CAP_KILL root can't end it.
+func (h *holder) stop() error {
+	if h.userns != nil {
+		_ = h.userns.Close()
+		h.userns = nil
+	}
+	err := h.cmd.Process.Kill()
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	select {
+	case <-h.exited:
+		return nil
+	case <-time.After(killTimeout):
+		return errors.Join(fmt.Errorf("the holder of a user namespace (process %d) does not end", h.pid()), err)
+	}
 }
 
 func (h *holder) writeMaps() error {

@@ -23,7 +23,7 @@ type keeper struct {
 
 func startKeeper(ctx context.Context, support, groupPath string, scope func(context.Context, int) error) (*keeper, error) {
 	// Not CommandContext: the process outlives this call.
-	cmd := exec.Command(filepath.Join(support, initPath), "reap", filepath.Join(support, filterPath))
+	cmd := exec.Command(filepath.Join(support, initPath), "reap", filepath.Join(support, filterPath), filepath.Join(support, filterRestPath))
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	if err := cmd.Start(); err != nil {

@@ -12,7 +12,8 @@ import (
 // no thread, of which a thousand sessions would need thousands.
 type pidfd struct{ file *os.File }
 
-// openPidfd opens a child that nobody has reaped yet.
+// openPidfd opens a process that nobody can have reaped yet, or that is looked at
+// afterwards.
 func openPidfd(pid int) (*pidfd, error) {
 	// Non-blocking descriptors are what Go's poller takes.
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
@@ -44,6 +45,33 @@ func (p *pidfd) wait() error {
 	return errors.Join(err, waitErr)
 }
 
+// ended returns when the process has ended, whoever's child it is.
+func (p *pidfd) ended() {
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return // closed
+	}
+	_ = raw.Read(readable)
+}
+
+// hasEnded tells whether the process has ended, whoever's child it is.
+func (p *pidfd) hasEnded() bool {
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return true // closed
+	}
+	over := true
+	_ = raw.Control(func(fd uintptr) { over = readable(fd) })
+	return over
+}
+
+// readable tells whether a pidfd's process has ended.
+func readable(fd uintptr) bool {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(poll, 0)
+	return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+}
+
 // signal sends a signal. A process that has ended is no error.
 func (p *pidfd) signal(sig unix.Signal, flags int) error {
 	raw, err := p.file.SyscallConn()
@@ -56,6 +84,17 @@ func (p *pidfd) signal(sig unix.Signal, flags int) error {
 		return nil // as above
 	}
 	return sendErr
+}
+
+// reaped tells whether the process is gone, so that its pid may be another's.
+func (p *pidfd) reaped() bool {
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return true
+	}
+	var sendErr error
+	err = raw.Control(func(fd uintptr) { sendErr = unix.PidfdSendSignal(int(fd), 0, nil, 0) })
+	return err != nil || sendErr != nil
 }
 
 func (p *pidfd) close() { _ = p.file.Close() }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,6 +38,8 @@ var threadCounts = []string{
 // process is a kernel. It implements sandbox.Process.
 type process struct {
 	box    *box
+	pid    int
+	zygote *zygote // whose child it is; nil: ours
 	pidfd  *pidfd
 	socket string // name in the box's socket directory
 	note   *note
@@ -53,6 +54,20 @@ func (x *box) StartKernel(ctx context.Context) (sandbox.Process, error) {
 	if x.closed {
 		return nil, sandbox.ErrClosed
 	}
+	if p := x.parked; p != nil {
+		x.parked = nil
+		// It was started with nothing that this sandbox's user asked for.
+		if len(x.spec.Env) == 0 && x.spec.Cwd == "" && !p.pidfd.hasEnded() {
+			return p, nil
+		}
+	}
+	return x.startKernel(ctx, false)
+}
+
+// startKernel starts one. anew says that the container was used before, and what
+// can be written to must be mounted anew. The caller holds mu, or is the only one
+// who knows the box.
+func (x *box) startKernel(ctx context.Context, anew bool) (*process, error) {
 	select {
 	case <-x.done:
 		return nil, fmt.Errorf("%w: its init has ended", sandbox.ErrClosed)
@@ -61,45 +76,35 @@ func (x *box) StartKernel(ctx context.Context) (sandbox.Process, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		fmt.Errorf("the kernel did not start within %v", startTimeout))
 	defer cancel()
-	if err := x.group.killAll(ctx, x.initPid); err != nil {
+	if err := endOthers(ctx, x); err != nil {
 		return nil, fmt.Errorf("end the old processes: %w", err)
 	}
 	// The socket is bound only now, when no old process is left, in a
 	// directory that sessions can't see.
+	if x.kernels > 0 {
+		_ = os.Remove(x.socketPath("kernel" + strconv.Itoa(x.kernels))) // the last one's
+	}
 	x.kernels++
 	name := "kernel" + strconv.Itoa(x.kernels)
-	listener, err := x.listen(name)
+	listener, err := listenUnix(&net.UnixAddr{Name: x.socketPath(name), Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
 	defer listener.Close()
 	p := &process{box: x, socket: name, done: make(chan struct{})}
-	if err := p.start(ctx, listener); err != nil {
+	if err := p.forkOrStart(ctx, listener, anew); err != nil {
 		return nil, fmt.Errorf("start the kernel: %w", err)
 	}
 	return p, nil
 }
 
-// listen binds a socket in the sandbox's socket directory. The path through
-// the descriptor keeps it within the 108 bytes of a Unix address.
-func (x *box) listen(name string) (*os.File, error) {
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: x.socketPath(name), Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("bind the kernel's socket: %w", err)
-	}
-	l.SetUnlinkOnClose(false)
-	defer l.Close()
-	f, err := l.File()
-	if err != nil {
-		return nil, fmt.Errorf("bind the kernel's socket: %w", err)
-	}
-	return f, nil
-}
-
+// socketPath is that of a socket in the sandbox's directory. Leading through the
+// descriptor, it keeps within the 108 bytes of a Unix address.
 func (x *box) socketPath(name string) string {
 	return filepath.Join("/proc/self/fd", strconv.Itoa(int(x.sockets.Fd())), name)
 }
 
+// start executes an interpreter as a further process of the container.
 func (p *process) start(ctx context.Context, listener *os.File) error {
 	x := p.box
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -113,12 +118,15 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 	}
 	defer w.Close()
 	p.note = readNote(r)
-	args := append([]string{initPath, "limit", filterPath}, rlimits(x.spec.Limits)...)
+	args := []string{initPath, "limit", filterPath, filterRestPath}
+	for _, l := range x.limits() {
+		args = append(args, fmt.Sprintf("%d:%d:%d", l.kind, l.soft, l.hard))
+	}
 	// -X utf8: text is UTF-8 whatever the locale says. -s: no user site.
 	args = append(args, "--", x.spec.Image.Python, "-X", "utf8", "-s", kernelPath, "--listen-fd", strconv.Itoa(kernelListenFD))
 	proc := &libcontainer.Process{
-		Args: args, Env: x.environment(), Cwd: x.cwd(),
-		UID: kernelUID, GID: kernelUID,
+		Args: args, Env: append(environment(threadCount(x.spec.Limits)), x.spec.Env...), Cwd: x.cwd(),
+		UID: int(x.owner.kernel), GID: int(x.owner.kernel),
 		// Files, not writers: Wait would hang on a writer's copying goroutine
 		// until the last process that inherited it has gone.
 		Stdin: null, Stdout: null, Stderr: w,
@@ -127,13 +135,12 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 	if err := x.run(ctx, finalKernel(proc)); err != nil {
 		return err
 	}
-	pid, err := proc.Pid()
-	if err != nil {
+	if p.pid, err = proc.Pid(); err != nil {
 		return err
 	}
 	// The kernel is our child and not yet reaped, so the pid is still its own.
-	if p.pidfd, err = openPidfd(pid); err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL)
+	if p.pidfd, err = openPidfd(p.pid); err != nil {
+		_ = unix.Kill(p.pid, unix.SIGKILL)
 		_, _ = proc.Wait()
 		return err
 	}
@@ -145,22 +152,26 @@ func (p *process) wait(proc *libcontainer.Process) {
 	if err := p.pidfd.wait(); err != nil {
 		p.box.b.log.Warn("waiting for a kernel takes a thread", zap.Error(err))
 	}
-	state, err := proc.Wait()
-	var exitErr *exec.ExitError
-	if errors.As(err, &exitErr) {
-		state = exitErr.ProcessState
-	}
 	exit := sandbox.Exit{Code: -1}
-	if state != nil {
-		if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			exit.Signal = unix.SignalName(status.Signal())
-		} else {
-			exit.Code = state.ExitCode()
+	if state := reap(proc); state != nil {
+		if status, ok := state.Sys().(syscall.WaitStatus); ok {
+			exit = exitOf(status)
 		}
 	}
+	p.finish(exit)
+}
+
+func (p *process) finish(exit sandbox.Exit) {
 	p.exit = exit
 	p.pidfd.close()
 	close(p.done)
+}
+
+func exitOf(status syscall.WaitStatus) sandbox.Exit {
+	if status.Signaled() {
+		return sandbox.Exit{Code: -1, Signal: unix.SignalName(status.Signal())}
+	}
+	return sandbox.Exit{Code: status.ExitStatus()}
 }
 
 func (p *process) Dial(ctx context.Context) (net.Conn, error) {
@@ -191,6 +202,31 @@ func (p *process) signal(sig unix.Signal, flags int) error {
 	return nil
 }
 
+// OpenFiles costs two system calls where stat tells the number, which it does
+// since Linux 6.2, and otherwise the reading of a directory.
+func (p *process) OpenFiles() (n int64, ok bool) {
+	path := "/proc/" + strconv.Itoa(p.pid) + "/fd"
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, false
+	}
+	n = st.Size
+	if n == 0 {
+		dir, err := os.Open(path)
+		if err != nil {
+			return 0, false
+		}
+		defer dir.Close()
+		names, err := dir.Readdirnames(-1)
+		if err != nil {
+			return 0, false
+		}
+		n = int64(len(names))
+	}
+	// Looked at last: until it is reaped, the pid was the kernel's own.
+	return n, !p.pidfd.reaped()
+}
+
 func (p *process) Done() <-chan struct{} { return p.done }
 
 func (p *process) Exit() sandbox.Exit {
@@ -218,9 +254,11 @@ func (x *box) cwd() string {
 	return filepath.Join(workspaceDir, info.Path)
 }
 
+// threadCount is how many threads libraries for numbers use.
+func threadCount(l sandbox.Limits) int { return max(1, int(l.CPUs)) }
+
 // environment is built from nothing: the daemon's own never reaches a session.
-func (x *box) environment() []string {
-	threads := strconv.Itoa(max(1, int(x.spec.Limits.CPUs)))
+func environment(threads int) []string {
 	env := []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin",
 		"HOME=" + workspaceDir, "PWD=" + workspaceDir, "USER=user", "LOGNAME=user", "SHELL=/bin/sh",
@@ -229,14 +267,17 @@ func (x *box) environment() []string {
 		// Not in the workspace, where a user would find them among the files. Agg
 		// is for child processes; the kernel has figures shown.
 		"IPYTHONDIR=/tmp/.ipython", "MPLCONFIGDIR=/tmp/.matplotlib", "XDG_CACHE_HOME=/tmp/.cache", "MPLBACKEND=Agg",
+		// OpenBLAS's threads wait for work by turning in a loop, for 2^26 cycles by
+		// default: that costs more than a whole session. 2^20 are half a millisecond.
+		"OPENBLAS_THREAD_TIMEOUT=20",
 		// Without a network pip fails soon instead of trying for a minute.
 		"TCID_NETWORK=none", "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=1",
 	}
 	// Libraries size their thread pools by the host's cores otherwise.
 	for _, name := range threadCounts {
-		env = append(env, name+"="+threads)
+		env = append(env, name+"="+strconv.Itoa(threads))
 	}
-	return append(env, x.spec.Env...)
+	return env
 }
 
 // note keeps the head of what a pipe says.

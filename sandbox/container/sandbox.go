@@ -2,16 +2,17 @@ package container
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
-	"golang.org/x/sys/unix"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"go.uber.org/zap"
 
 	"tcid/sandbox"
 	"tcid/sandbox/workspace"
@@ -19,33 +20,60 @@ import (
 
 const (
 	startTimeout = 30 * time.Second
-	// killTimeout is how long killed processes may take to be gone.
-	killTimeout = 5 * time.Second
+	sandboxName  = "sbx_" // and random letters, which nobody outside is told to rely on
 )
 
-// box is one sandbox. It implements sandbox.Sandbox.
+// owner is who a sandbox's processes are: a user namespace, and two ids in it.
+type owner struct {
+	holder *holder
+	kernel uint32 // inside the namespace; so is
+	init   uint32
+}
+
+// hostID is what the kernel's id is on the host.
+func (o owner) hostID() int { return int(o.holder.base + o.kernel) }
+
+// box is one sandbox: the use of a container. It implements sandbox.Sandbox.
 type box struct {
-	b         *Backend
+	*container
 	spec      sandbox.Spec
-	container *libcontainer.Container
-	group     *group
-	holder    *holder
+	owner     owner
+	domain    *domain // nil: kernels are not forked
+	leaf      *leaf   // of the kernel and what it starts; the init's too in a container's first use
 	workspace *workspace.Dir
 	sockets   *os.File // directory of the kernels' sockets
-	initPid   int
-	done      chan struct{} // closed when the init was reaped
+	used      int      // how often the container was used before
+	// parked is a kernel that was started ahead, and waits for its first use.
+	parked  *process
+	rlimits []rlimit // see limits
+	lent    bool     // its container comes back to the pool after this use
+	// forked is the last kernel that a zygote has made, and reaps.
+	forked atomic.Pointer[process]
+	// warning says why kernels are not forked here, though they should be.
+	warning atomic.Pointer[string]
 
 	mu      sync.Mutex // serialises kernel starts and destruction
 	closed  bool
 	kernels int     // started so far; numbers the sockets
-	undo    cleanup // what Destroy does, in reverse order
+	whole   cleanup // removes the container, in reverse order
+	undo    cleanup // ends this use; before whole
 }
 
-// Create starts an empty sandbox: a container with nothing but its init.
-func (b *Backend) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Sandbox, err error) {
-	if err := validID(spec.ID); err != nil {
-		return nil, err
+// Create starts an empty sandbox: a container with nothing but its init. One that
+// was prepared ahead may have a kernel as well.
+func (b *Backend) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
+	x := b.pool.take(ctx, spec)
+	if x == nil {
+		var err error
+		if x, err = b.create(ctx, spec); err != nil {
+			return nil, err
+		}
 	}
+	b.pool.lend(x)
+	return x, nil
+}
+
+func (b *Backend) create(ctx context.Context, spec sandbox.Spec) (_ *box, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		fmt.Errorf("the sandbox did not start within %v", startTimeout))
 	defer cancel()
@@ -55,212 +83,159 @@ func (b *Backend) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Sand
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	x := &box{b: b, spec: spec, done: make(chan struct{})}
+	x := &box{spec: spec}
 	defer func() {
 		if err != nil {
 			_ = x.undo.run(b.log)
+			_ = x.whole.run(b.log)
 		}
 	}()
-	if err := x.makeNamespace(ctx); err != nil {
+	if err := x.findOwner(ctx, b); err != nil {
 		return nil, err
 	}
-	if err := x.makeSocketDir(); err != nil {
+	id := sandboxName + strings.ToLower(rand.Text())
+	if x.sockets, err = b.socketDir(id, &x.whole); err != nil {
 		return nil, err
 	}
-	if err := x.startContainer(ctx); err != nil {
-		return nil, err
+	init := &libcontainer.Process{
+		Args: []string{initPath, "reap", filterPath, filterRestPath}, Env: []string{"PATH="}, Cwd: "/",
+		UID: int(x.owner.init), GID: int(x.owner.init), Init: true,
 	}
-	x.workspace, err = workspace.Open(fmt.Sprintf("/proc/%d/root%s", x.initPid, workspaceDir),
-		int(x.holder.base)+kernelUID, int(x.holder.base)+kernelUID)
+	x.container, err = b.start(ctx, id, spec.Image, init, &x.whole, func(rootfs, devices string) *configs.Config {
+		return containerConfig(spec, rootfs, devices, x.cgroupPath(b, id), x.owner)
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open the workspace: %w", err)
+		return nil, err
 	}
-	x.undo.add("close the workspace", x.workspace.Close)
-	return x, nil
+	x.leaf = leafOf(x.group)
+	x.stuck = x.endZygote
+	if x.domain != nil {
+		if err := x.domain.allowClone(x.leaf.paths); err != nil {
+			return nil, err
+		}
+	}
+	return x, x.openWorkspace()
 }
 
-// makeNamespace takes a block of ids and starts the holder of a user namespace
-// with them.
-func (x *box) makeNamespace(ctx context.Context) error {
-	base, err := x.b.ids.acquire()
+func (x *box) cgroupPath(b *Backend, id string) string {
+	if x.domain != nil {
+		return x.domain.cgroupPath(id)
+	}
+	return b.tree.sandboxPath(id)
+}
+
+// openWorkspace takes a handle of the workspace, before any user code has run.
+func (x *box) openWorkspace() (err error) {
+	path := procPath(x.initPid, "root"+workspaceDir)
+	if x.workspace, err = workspace.Open(path, x.owner.hostID(), x.owner.hostID()); err != nil {
+		return fmt.Errorf("open the workspace: %w", err)
+	}
+	x.undo.add("close the workspace", x.workspace.Close)
+	return nil
+}
+
+// findOwner gives the sandbox ids: in the namespace of its image's domain, where
+// kernels are forked, else in one of its own.
+func (x *box) findOwner(ctx context.Context, b *Backend) error {
+	if x.spec.Start == sandbox.StartFork {
+		err := x.joinDomain(ctx, b)
+		if err == nil {
+			return nil
+		}
+		x.warn(err)
+	}
+	base, err := b.ids.acquire()
 	if err != nil {
 		return err
 	}
-	x.undo.add("release the ids", func() error { x.b.ids.release(base); return nil })
-	x.holder, err = startHolder(ctx, x.b.program, base, x.b.holders.Apply)
+	x.whole.add("release the ids", func() error { b.ids.release(base); return nil })
+	h, err := startHolder(ctx, b.program, base, b.holders.Apply)
 	if err != nil {
 		return exhausted(err)
 	}
-	x.undo.add("end the holder", func() error { x.holder.stop(); return nil })
+	x.whole.add("end the holder", h.stop)
+	x.owner = owner{h, kernelUID, initUID}
 	return nil
 }
 
-func (x *box) makeSocketDir() error {
-	path := filepath.Join(x.b.cfg.StateDir, socketsDir, x.spec.ID)
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return fmt.Errorf("make the socket directory: %w", err)
-	}
-	x.undo.add("remove the socket directory", func() error { return os.RemoveAll(path) })
-	dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (x *box) joinDomain(ctx context.Context, b *Backend) error {
+	d, err := b.domains.join(ctx, x.spec.Image)
 	if err != nil {
-		return fmt.Errorf("open the socket directory: %w", err)
+		return err
 	}
-	x.sockets = dir
-	x.undo.add("close the socket directory", dir.Close)
+	x.whole.add("leave the image's domain", func() error { b.domains.leave(d); return nil })
+	id, err := d.ids.acquire()
+	if err != nil {
+		return err
+	}
+	x.whole.add("release the ids", func() error { d.ids.release(id); return nil })
+	x.domain, x.owner = d, owner{d.holder, id, id + 1}
 	return nil
 }
 
-// startContainer mounts the root, starts the init and takes the mount away.
-func (x *box) startContainer(ctx context.Context) (err error) {
-	id, cfg := x.spec.ID, x.b.cfg
-	rootfs := filepath.Join(cfg.StateDir, mountsDir, id)
-	// The directory stays, empty, as long as the container: libcontainer starts
-	// further processes from there.
-	if err := os.Mkdir(rootfs, 0o755); err != nil {
-		return fmt.Errorf("make the root's mount point: %w", err)
-	}
-	x.undo.add("remove the root's mount point", func() error { return os.Remove(rootfs) })
-	if err := x.b.mounter.mount(ctx, rootfs, x.b.support, x.spec.Image.Root); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, x.b.mounter.unmount(rootfs)) }()
+// ID names the sandbox's container and cgroup.
+func (x *box) ID() string { return x.id }
 
-	devices, err := x.mountDevices(ctx)
-	if err != nil {
-		return err
+// endZygote ends the zygote that should have reaped the last kernel, if that is
+// what the sandbox's end waits for: thousands of processes take their time, too.
+func (x *box) endZygote() {
+	p := x.forked.Load()
+	if p == nil || !p.zygote.leaves(p.pid) {
+		return
 	}
-	defer func() { err = errors.Join(err, x.b.mounter.unmount(devices)) }()
-
-	cgroupPath := x.b.tree.sandboxPath(id)
-	config := containerConfig(x.spec, rootfs, devices, cgroupPath, x.holder)
-	if x.group, err = newGroup(cgroupPath, config.Cgroups.Resources); err != nil {
-		return err
-	}
-	x.container, err = libcontainer.Create(filepath.Join(cfg.StateDir, containersDir), id, config)
-	if err != nil {
-		return fmt.Errorf("create the container: %w", err)
-	}
-	x.undo.add("destroy the container", x.destroyContainer)
-	init := &libcontainer.Process{
-		Args: []string{initPath, "reap", filterPath}, Env: []string{"PATH="}, Cwd: "/",
-		UID: initUID, GID: initUID, Init: true,
-	}
-	if err := x.run(ctx, init); err != nil {
-		return fmt.Errorf("start the container: %w", err)
-	}
-	if err := x.group.limitTCP(); err != nil {
-		return err
-	}
-	x.initPid, err = init.Pid()
-	if err != nil {
-		return fmt.Errorf("start the container: %w", err)
-	}
-	go func() {
-		awaitExit(x.initPid)
-		_, _ = init.Wait()
-		close(x.done)
-	}()
-	x.undo.add("end the container's processes", x.killAll)
-	return nil
+	x.b.log.Warn("a zygote does not reap its kernels and is ended", zap.String("image", x.spec.Image.Name))
+	p.zygote.condemn()
+	p.zygote.stop()
 }
 
-// mountDevices makes the device nodes of the sandbox, which the container binds.
-func (x *box) mountDevices(ctx context.Context) (dir string, err error) {
-	dir = filepath.Join(x.b.cfg.StateDir, mountsDir, x.spec.ID+devicesSuffix)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make the devices' mount point: %w", err)
+// limits are the resource limits of the sandbox's processes.
+func (x *box) limits() []rlimit {
+	if x.rlimits == nil {
+		x.rlimits = rlimits(x.spec.Limits)
 	}
-	x.undo.add("remove the devices' mount point", func() error { return os.Remove(dir) })
-	return dir, x.b.mounter.mountDevices(ctx, dir, x.b.devices)
-}
-
-// run starts a process. libcontainer's Run takes no context and can hang on a
-// sick host, so that a late one is ended through its cgroup.
-func (x *box) run(ctx context.Context, p *libcontainer.Process) error {
-	result := make(chan error, 1)
-	go func() { result <- x.container.Run(p) }()
-	select {
-	case err := <-result:
-		return x.explain(err)
-	case <-ctx.Done():
-	}
-	killCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
-	defer cancel()
-	killErr := x.group.killAll(killCtx, 0)
-	select {
-	case err := <-result:
-		if err == nil {
-			go func() { _, _ = p.Wait() }()
-		}
-	case <-killCtx.Done():
-	}
-	return errors.Join(context.Cause(ctx), killErr)
-}
-
-// explain finds the usual reasons in libcontainer's errors.
-func (x *box) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	if strings.Contains(err.Error(), "OOM") {
-		return fmt.Errorf("%w: %d bytes of memory are too few: %w", sandbox.ErrLimitTooLow, x.spec.Limits.MemoryBytes, err)
-	}
-	return exhausted(err)
-}
-
-// exhausted marks errors that mean that the host is full, not broken.
-func exhausted(err error) error {
-	for _, full := range []error{unix.EAGAIN, unix.ENOMEM, unix.ENOSPC, unix.EMFILE, unix.ENFILE} {
-		if errors.Is(err, full) {
-			return fmt.Errorf("%w: %w", sandbox.ErrExhausted, err)
-		}
-	}
-	return err
+	return x.rlimits
 }
 
 func (x *box) Workspace() *workspace.Dir { return x.workspace }
 
 func (x *box) Done() <-chan struct{} { return x.done }
 
-func (x *box) Usage() (sandbox.Usage, error) { return x.group.usage() }
+func (x *box) Usage() (sandbox.Usage, error) { return usageOf(x) }
 
-func (x *box) ResetPeaks() { x.group.resetPeaks() }
+func (x *box) ResetPeaks() { x.leaf.resetPeaks() }
 
-// Destroy ends every process and removes everything that Create made.
-func (x *box) Destroy(context.Context) error {
+// Start tells how the sandbox's kernels start, and why not as it was asked for.
+func (x *box) Start() (how, warning string) {
+	if w := x.warning.Load(); w != nil {
+		return sandbox.StartFresh, *w
+	}
+	if p := x.forked.Load(); p != nil {
+		return x.spec.Start, p.zygote.flaws()
+	}
+	return x.spec.Start, ""
+}
+
+func (x *box) warn(err error) {
+	text := "the image's kernels can't be forked now, and start anew, which takes longer: " + err.Error()
+	x.warning.Store(&text)
+}
+
+// Destroy ends every process and removes everything that Create made. The
+// container of one execution may serve the same principal again.
+func (x *box) Destroy(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.closed = true
-	return x.undo.run(x.b.log)
-}
-
-// killAll ends every process of the container. The init's death ends all
-// others with it; the cgroup is asked as well, since only an empty one can go.
-func (x *box) killAll() error {
-	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
-	defer cancel()
-	select {
-	case <-x.done:
-	default:
-		// The init is our child and not reaped before done closes.
-		if err := x.container.Signal(unix.SIGKILL); err != nil && !errors.Is(err, libcontainer.ErrNotRunning) {
-			x.b.log.Warn("could not signal a container's init; killing by cgroup")
+	if x.lent && x.b.pool.open() {
+		if err := x.endUse(ctx); err == nil {
+			x.closed = true
+			x.b.pool.recycle(x)
+			return nil
 		}
 	}
-	if err := x.group.killAll(ctx, 0); err != nil {
-		return fmt.Errorf("end the sandbox's processes: %w", err)
+	x.closed = true
+	x.b.pool.lost(x)
+	if err := x.undo.run(x.b.log); err != nil {
+		return err
 	}
-	select {
-	case <-x.done:
-		return nil
-	case <-ctx.Done():
-		return errors.New("end the sandbox's processes: the init was killed but is not gone")
-	}
-}
-
-func (x *box) destroyContainer() error {
-	if err := x.container.Destroy(); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
-		return fmt.Errorf("destroy the container: %w", err)
-	}
-	return nil
+	return x.whole.run(x.b.log)
 }

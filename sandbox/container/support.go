@@ -19,28 +19,36 @@ var initProgram []byte
 
 // Paths inside a container. supportDir exists, empty, in every image.
 const (
-	supportDir   = "/usr/lib/tcid"
-	initPath     = supportDir + "/tcid-init"
-	filterPath   = supportDir + "/filter"
-	kernelPath   = supportDir + "/kernel/__main__.py"
-	workspaceDir = "/workspace"
+	supportDir = "/usr/lib/tcid"
+	initPath   = supportDir + "/tcid-init"
+	forkPath   = supportDir + "/fork.so"
+	// The filter's two parts, see sandbox/seccomp.
+	filterPath     = supportDir + "/filter"
+	filterRestPath = supportDir + "/filter-rest"
+	kernelPath     = supportDir + "/kernel/__main__.py"
+	workspaceDir   = "/workspace"
 )
 
 // supportLayers is the directory of support layers, below the data directory.
 const supportLayers = "support"
 
 // installSupport writes the layer that the daemon lays over every image: the
-// init program, the system call filter and the kernel's source. It is named by
+// init program, the library that forks kernels, the system call filter and the kernel's source. It is named by
 // its content, so daemons of different versions can share a data directory.
 func installSupport(dataDir string) (layer string, err error) {
-	program, err := filter()
+	f, err := filter()
 	if err != nil {
 		return "", err
 	}
-	code := seccomp.Encode(program)
+	programs := []supportFile{
+		{initPath, initProgram}, {forkPath, forkLibrary},
+		{filterPath, seccomp.Encode(f.Zygote)}, {filterRestPath, seccomp.Encode(f.Rest)},
+	}
 	hash := sha256.New()
-	hash.Write(initProgram)
-	hash.Write(code)
+	for _, p := range programs {
+		fmt.Fprintf(hash, "%s %d\n", p.path, len(p.content))
+		hash.Write(p.content)
+	}
 	if err := fs.WalkDir(kernel.Source(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -65,7 +73,7 @@ func installSupport(dataDir string) (layer string, err error) {
 		return "", fmt.Errorf("make a support layer: %w", err)
 	}
 	defer os.RemoveAll(temp)
-	if err := writeSupport(temp, code); err != nil {
+	if err := writeSupport(temp, programs); err != nil {
 		return "", fmt.Errorf("write a support layer: %w", err)
 	}
 	// Another daemon may have been faster; its layer has the same content.
@@ -75,7 +83,13 @@ func installSupport(dataDir string) (layer string, err error) {
 	return layer, nil
 }
 
-func writeSupport(root string, code []byte) error {
+// supportFile is a file of the support layer.
+type supportFile struct {
+	path    string
+	content []byte
+}
+
+func writeSupport(root string, programs []supportFile) error {
 	dir := filepath.Join(root, supportDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -83,11 +97,10 @@ func writeSupport(root string, code []byte) error {
 	if err := kernel.WriteTo(filepath.Join(dir, "kernel")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(root, initPath), initProgram, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(root, filterPath), code, 0o644); err != nil {
-		return err
+	for _, f := range programs {
+		if err := os.WriteFile(filepath.Join(root, f.path), f.content, 0o644); err != nil {
+			return err
+		}
 	}
 	// The umask may have taken bits away; a mapped root reads these as "other".
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

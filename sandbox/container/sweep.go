@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/cgroups"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // sweepTimeout is how long the processes of an earlier daemon may take to die.
@@ -36,10 +37,12 @@ func (b *Backend) sweep(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, dir := range root.GetPaths() {
-		if err := cgroups.RemovePath(dir); err != nil {
-			return fmt.Errorf("remove the cgroup %s: %w", dir, err)
-		}
+	// What was killed there counts until the host's init has reaped it.
+	for err = root.remove(); errors.Is(err, unix.EBUSY) && ctx.Err() == nil; {
+		err = root.remove()
+	}
+	if err != nil {
+		return err
 	}
 	for _, name := range []string{containersDir, mountsDir, socketsDir} {
 		entries, err := os.ReadDir(filepath.Join(b.cfg.StateDir, name))

@@ -3,13 +3,17 @@
 package container
 
 import (
+	"context"
+	_ "embed"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/cgroups"
 	devices "github.com/opencontainers/cgroups/devices/config"
@@ -17,37 +21,35 @@ import (
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
 
+	"tcid/internal/weaken"
+	"tcid/sandbox"
 	"tcid/sandbox/seccomp"
 )
 
-// weakenEnv names the safeguards that the tests' program leaves out, separated
-// by spaces.
-const weakenEnv = "TCID_WEAKEN"
-
-// weak are the names that are known.
-var weak = []string{
-	"filter", "caps", "root", "masks", "hidepid", "network", "ipc", "memory", "pids", "cpu", "disk", "rlimits", "privs", "oom",
-	"nested", "pidns", "uts", "cgroupns", "uids", "overlay", "readonly", "devices", "nosuid", "sysfs", "tmpfs", "environment",
-	"descriptors", "terminals",
-	"links", // of sandbox/workspace
-}
-
-func without(what string) bool { return slices.Contains(strings.Fields(os.Getenv(weakenEnv)), what) }
-
-func init() {
-	for _, w := range strings.Fields(os.Getenv(weakenEnv)) {
-		if !slices.Contains(weak, w) {
-			panic(fmt.Sprintf("%s: %q is none of %q", weakenEnv, w, weak))
-		}
-	}
-}
+func without(what string) bool { return weaken.Without(what) }
 
 // filter allows everything when it is left out: tcid-init wants some program.
-func filter() ([]seccomp.Instruction, error) {
+func filter() (seccomp.Filter, error) {
 	if without("filter") {
-		return []seccomp.Instruction{{Code: unix.BPF_RET | unix.BPF_K, K: seccomp.Allow}}, nil
+		all := []seccomp.Instruction{{Code: unix.BPF_RET | unix.BPF_K, K: seccomp.Allow}}
+		return seccomp.Filter{Zygote: all, Rest: all}, nil
 	}
-	return seccomp.Program()
+	return seccomp.Assemble()
+}
+
+//go:embed init/fork-faults.so
+var forkLibrary []byte
+
+// faultsEnv is a number: which steps of a forked kernel's start are left out, as
+// init/fork.c counts them.
+const faultsEnv = "TCID_FAULTS"
+
+func faults() uint32 {
+	n, err := strconv.ParseUint(os.Getenv(faultsEnv), 0, 32)
+	if err != nil && os.Getenv(faultsEnv) != "" {
+		panic(fmt.Sprintf("%s: %v", faultsEnv, err))
+	}
+	return uint32(n)
 }
 
 func finalConfig(c *configs.Config) *configs.Config {
@@ -86,10 +88,11 @@ func finalConfig(c *configs.Config) *configs.Config {
 	return c
 }
 
-// shared is the user namespace that all sessions join without "uids".
+// shared is the user namespace that all sessions join without "uids". It stays
+// open, since the session that it is of may be the first to end.
 var shared struct {
 	sync.Mutex
-	path string
+	userns *os.File
 }
 
 func weakenNamespaces(c *configs.Config) {
@@ -97,10 +100,13 @@ func weakenNamespaces(c *configs.Config) {
 	if without("uids") {
 		shared.Lock()
 		defer shared.Unlock()
-		if _, err := os.Stat(shared.path); err != nil {
-			shared.path = user.Path
+		if shared.userns == nil {
+			var err error
+			if shared.userns, err = os.Open(user.Path); err != nil {
+				panic(err)
+			}
 		}
-		user.Path = shared.path
+		user.Path = procPath(os.Getpid(), "fd/"+strconv.Itoa(int(shared.userns.Fd())))
 	}
 	if without("nested") {
 		raise := exec.Command("nsenter", "--user="+user.Path, "sh", "-c", "echo 64 >/proc/sys/user/max_user_namespaces")
@@ -231,8 +237,8 @@ func finalKernel(p *libcontainer.Process) *libcontainer.Process {
 		return p
 	}
 	if without("rlimits") {
-		// They lie between the filter and "--".
-		p.Args = append(slices.Clone(p.Args[:3]), p.Args[slices.Index(p.Args, "--"):]...)
+		// They lie between the filter's two parts and "--".
+		p.Args = append(slices.Clone(p.Args[:4]), p.Args[slices.Index(p.Args, "--"):]...)
 	}
 	return p
 }
@@ -246,3 +252,36 @@ func allCapabilities() *configs.Capabilities {
 }
 
 func boundsTCP() bool { return !without("memory") }
+
+// usageOf looks at the kernel's process alone without "usage", as it is now.
+func usageOf(x *box) (u sandbox.Usage, err error) {
+	if !without("usage") {
+		return x.leaf.usage()
+	}
+	pids, err := x.leaf.others(x.initPid)
+	if err != nil || len(pids) == 0 {
+		return u, err
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(slices.Min(pids)))
+	stat, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return u, nil // it has ended meanwhile
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	field := strings.Fields(rest) // from the third one of proc(5) on
+	number := func(n int) int64 { v, _ := strconv.ParseInt(field[n-3], 10, 64); return v }
+	const tick = 10 * time.Millisecond
+	one := int64(1)
+	u.CPUUser, u.CPUSystem = time.Duration(number(14))*tick, time.Duration(number(15))*tick
+	u.MemoryBytes = number(24) * int64(os.Getpagesize())
+	u.MemoryPeakBytes, u.PidsPeak = u.MemoryBytes, &one
+	return u, nil
+}
+
+// endOthers lets what an old kernel started run on without "leftovers".
+func endOthers(ctx context.Context, x *box) error {
+	if without("leftovers") {
+		return nil
+	}
+	return x.leaf.killAll(ctx, x.initPid)
+}

@@ -21,9 +21,7 @@ const (
 	// ackTimeout bounds how long a kernel may refuse to read. A kernel reads
 	// even while it is blocked by its own output.
 	ackTimeout = 30 * time.Second
-	// closeTimeout bounds the last write, on Close.
-	closeTimeout = time.Second
-	readBuffer   = 64 << 10
+	readBuffer = 64 << 10
 )
 
 // Conn is a connection to a kernel. A goroutine of its own reads; the methods
@@ -90,7 +88,11 @@ func (c *Conn) Err() error {
 // Close ends the connection, not the kernel, and waits for the reader. It must
 // not be called from a sink.
 func (c *Conn) Close() error {
+	// A write under way has no deadline of its own, and whoever holds the other
+	// end, be it a child of a dead kernel, may never read.
+	bound := time.AfterFunc(closeTimeout, func() { c.fail(ErrClosed) })
 	_ = c.flush(closeTimeout) // else the next daemon gets the last answer again
+	bound.Stop()
 	c.fail(ErrClosed)
 	<-c.done
 	return nil
@@ -117,7 +119,7 @@ func (c *Conn) fail(err error) {
 // read takes frames until the connection ends.
 func (c *Conn) read() {
 	for {
-		frame, err := readFrame(c.br, MaxFrame)
+		frame, err := readFrame(c.br, frameLimit)
 		if err == nil {
 			err = c.handle(frame)
 		} else if !errors.Is(err, ErrProtocol) {
@@ -144,7 +146,7 @@ func (c *Conn) read() {
 
 // handle takes one event or answer.
 func (c *Conn) handle(frame []byte) error {
-	m, err := decode(frame)
+	m, err := c.message(frame)
 	if err != nil {
 		return err
 	}

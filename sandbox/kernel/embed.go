@@ -17,7 +17,7 @@ func Source() fs.FS {
 	if err != nil {
 		panic("kernel: the embedded package has no folder py: " + err.Error()) // a build error
 	}
-	return sub
+	return finalSource(sub)
 }
 
 // WriteTo writes the kernel's Python package into dir, which it makes when

@@ -205,6 +205,34 @@ func TestHostileHello(t *testing.T) {
 	}
 }
 
+// TestCloseWhileWriting: who doesn't read a request can't keep Close waiting.
+func TestCloseWhileWriting(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	go func() {
+		_, _ = theirs.Write(framed(goodHello))
+		_, _ = readFrame(bufio.NewReader(theirs), MaxRequest) // resume, and nothing more
+	}()
+	conn, err := Handshake(t.Context(), ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := conn.Execute(context.Background(), ExecuteRequest{Code: strings.Repeat("#", 1<<20)}, nil)
+		ended <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	begun := time.Now()
+	_ = conn.Close()
+	if err := <-ended; !errors.Is(err, ErrClosed) {
+		t.Errorf("the request ended with %v", err)
+	}
+	if took := time.Since(begun); took > 2*closeTimeout {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // TestFrameMemory: memory follows what arrives, not what a length claims.
 func TestFrameMemory(t *testing.T) {
 	var before, after runtime.MemStats

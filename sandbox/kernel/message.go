@@ -137,7 +137,7 @@ func (l *lines) UnmarshalJSON(raw []byte) error {
 
 // decode reads a frame that follows hello: an event, or an answer.
 func decode(frame []byte) (*message, error) {
-	if err := scan(frame); err != nil {
+	if err := checked(frame); err != nil {
 		return nil, err
 	}
 	m := &message{}

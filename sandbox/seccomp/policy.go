@@ -48,8 +48,19 @@ shmat shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq
 pkey_mprotect pkey_alloc pkey_free timer_create
 `
 
-// newNamespaces are the CLONE_NEW* flags of clone, NEWTIME included.
-const newNamespaces = 0x7e020080
+// joining are the calls by which a zygote's child puts itself into a session's
+// sandbox, before it gives up the means to do so.
+const joining = `
+setns unshare mount umount2 setgroups setresgid setresuid capset prctl seccomp clone3
+`
+
+const (
+	// newNamespaces are the CLONE_NEW* flags of clone, NEWTIME included.
+	newNamespaces = 0x7e020080
+	// siblings is CLONE_PARENT: a kernel's parent is outside of the sandbox, and
+	// would have the children of its guests to reap.
+	siblings = 0x8000
+)
 
 // Allowed values of arguments.
 var (
@@ -126,7 +137,7 @@ func Policy() ([]Rule, error) {
 	for _, name := range strings.Fields(missing) {
 		add(name, Missing)
 	}
-	add("clone", Refuse, []Condition{{0, newNamespaces, 0}})
+	add("clone", Refuse, []Condition{{0, newNamespaces | siblings, 0}})
 	var sockets, options [][]Condition
 	for _, family := range socketFamilies {
 		for _, protocol := range socketProtocols {
@@ -147,9 +158,38 @@ func Policy() ([]Rule, error) {
 	add("mknod", Refuse, nodes(1)...)
 	add("mknodat", Refuse, nodes(2)...)
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("the system call filter has no numbers for %s on this architecture", strings.Join(unknown, ", "))
+		return nil, noNumbers(unknown)
 	}
 	return rules, nil
+}
+
+func noNumbers(names []string) error {
+	return fmt.Errorf("the system call filter has no numbers for %s on this architecture", strings.Join(names, ", "))
+}
+
+// split divides the policy in two, which together are the policy: what a zygote
+// lives under and hands down, and what its children add to it.
+func split(rules []Rule) (zygote, rest []Rule, err error) {
+	named := map[uint32]Rule{}
+	for _, r := range rules {
+		named[r.Number] = r
+	}
+	for _, name := range strings.Fields(joining) {
+		number, ok := numbers[name]
+		if !ok {
+			return nil, nil, noNumbers([]string{name})
+		}
+		r, ok := named[number]
+		if !ok {
+			r = Rule{Name: name, Number: number, Answer: Refuse}
+		}
+		rest = append(rest, r)
+		named[number] = Rule{Name: name, Number: number, Answer: Allow}
+	}
+	for _, r := range named {
+		zygote = append(zygote, r)
+	}
+	return zygote, rest, nil
 }
 
 const whole = 0xffffffff

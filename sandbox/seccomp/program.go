@@ -41,13 +41,39 @@ func equal(k uint32, jt, jf int) Instruction {
 	return Instruction{Code: opEqual, Jt: uint8(jt), Jf: uint8(jf), K: k}
 }
 
-// Program assembles the policy.
-func Program() ([]Instruction, error) {
+// Filter is the policy in the two parts that a process loads, one after the
+// other: of several filters the strictest answer counts.
+type Filter struct {
+	// Zygote is nearly all of the policy. It leaves open what a zygote's child
+	// needs to join a session.
+	Zygote []Instruction
+	// Rest closes that. It is short, since every kernel that is forked loads it.
+	Rest []Instruction
+}
+
+// Assemble makes the filter of the policy.
+func Assemble() (Filter, error) {
 	rules, err := Policy()
 	if err != nil {
-		return nil, err
+		return Filter{}, err
 	}
-	code, err := tree(spans(rules))
+	first, rest, err := split(rules)
+	if err != nil {
+		return Filter{}, err
+	}
+	var f Filter
+	if f.Zygote, err = program(spans(first, Refuse, Missing)); err != nil {
+		return Filter{}, err
+	}
+	if f.Rest, err = program(spans(rest, Allow, Allow)); err != nil {
+		return Filter{}, err
+	}
+	return f, nil
+}
+
+// program decides by the architecture and the spans.
+func program(all []span) ([]Instruction, error) {
+	code, err := tree(all)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +105,9 @@ type span struct {
 	rule  Rule
 }
 
-// spans covers all numbers. Neighbours with the same answer are one.
-func spans(rules []Rule) []span {
+// spans covers all numbers: those without a rule get the answer otherwise, those
+// above Newest the answer newer. Neighbours with the same answer are one.
+func spans(rules []Rule, otherwise, newer uint32) []span {
 	rules = slices.Clone(rules)
 	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.Number, b.Number) })
 	var all []span
@@ -93,13 +120,14 @@ func spans(rules []Rule) []span {
 	}
 	for _, r := range rules {
 		if r.Number > next {
-			add(next, Rule{Answer: Refuse})
+			add(next, Rule{Answer: otherwise})
 		}
 		add(r.Number, r)
 		next = r.Number + 1
 	}
-	add(next, Rule{Answer: Refuse})
-	return append(all, span{Newest + 1, Rule{Answer: Missing}})
+	add(next, Rule{Answer: otherwise})
+	add(Newest+1, Rule{Answer: newer})
+	return all
 }
 
 // tree finds the span of the number in the accumulator by halves.

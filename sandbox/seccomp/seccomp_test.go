@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -39,13 +40,29 @@ func decide(rules []Rule, c call) uint32 {
 	return Refuse
 }
 
-// machine runs a program as the kernel would.
+// machine runs the filter's programs as the kernel would: of those that allow and
+// those that refuse, the refusal counts.
 func machine(t *testing.T) func(call) uint32 {
 	t.Helper()
-	code, err := Program()
+	f, err := Assemble()
 	if err != nil {
 		t.Fatal(err)
 	}
+	zygote, rest := simulate(t, f.Zygote), simulate(t, f.Rest)
+	return func(c call) uint32 {
+		first, second := zygote(c), rest(c)
+		if second == Allow {
+			return first
+		}
+		if first != Allow && first != second {
+			t.Fatalf("%+v: the programs answer %#x and %#x", c, first, second)
+		}
+		return second
+	}
+}
+
+func simulate(t *testing.T, code []Instruction) func(call) uint32 {
+	t.Helper()
 	var raw []bpf.RawInstruction
 	for _, i := range code {
 		raw = append(raw, bpf.RawInstruction{Op: i.Code, Jt: i.Jt, Jf: i.Jf, K: i.K})
@@ -153,15 +170,45 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	code, err := Program()
+// A zygote may do what its children need to join a session, and otherwise what
+// sessions may.
+func TestZygote(t *testing.T) {
+	rules, err := Policy()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(Encode(code)); n != len(code)*instruction {
-		t.Errorf("%d instructions are encoded in %d bytes", len(code), n)
+	f, err := Assemble()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%d instructions", len(code))
+	run := simulate(t, f.Zygote)
+	opened := map[uint32]bool{}
+	for _, name := range strings.Fields(joining) {
+		opened[numbers[name]] = true
+	}
+	for number := range uint32(Newest + 2) {
+		c := call{number: number, arch: arch}
+		want := decide(rules, c)
+		if opened[number] {
+			want = Allow
+		}
+		if got := run(c); got != want {
+			t.Errorf("system call %d of a zygote is answered %#x, not %#x", number, got, want)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	f, err := Assemble()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range [][]Instruction{f.Zygote, f.Rest} {
+		if n := len(Encode(code)); n != len(code)*instruction {
+			t.Errorf("%d instructions are encoded in %d bytes", len(code), n)
+		}
+	}
+	t.Logf("%d and %d instructions", len(f.Zygote), len(f.Rest))
 }
 
 func FuzzProgram(f *testing.F) {

@@ -18,8 +18,8 @@ func (d *Dir) Space() (Space, error) {
 	if err := unix.Fstatfs(d.fd, &st); err != nil {
 		return Space{}, fail("measure", ".", err)
 	}
-	return Space{
+	return finalSpace(d, Space{
 		UsedBytes: int64(st.Blocks-st.Bfree) * st.Bsize, FreeBytes: int64(st.Bavail) * st.Bsize,
 		UsedFiles: int64(st.Files - st.Ffree), FreeFiles: int64(st.Ffree),
-	}, nil
+	}), nil
 }

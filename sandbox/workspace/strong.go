@@ -10,3 +10,5 @@ import "golang.org/x/sys/unix"
 func safely(how unix.OpenHow) unix.OpenHow { return how }
 
 func elsewhere(dev, own uint64) bool { return dev != own }
+
+func finalSpace(_ *Dir, s Space) Space { return s }

