@@ -50,18 +50,48 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an execution cost, measured from outside the sandbox."""
+    """What an execution cost and what its limits did to it, measured from outside
+    the sandbox. ``limits_hit`` names the limits that took effect, such as
+    ``"memory"``; the numbers say how much.
+
+    Attributes:
+        wall_ms: Milliseconds from start to end, without the tests.
+        queue_ms: Milliseconds spent waiting for earlier executions.
+        cpu_user_ms: Milliseconds of CPU in user code.
+        cpu_system_ms: Milliseconds of CPU in the kernel.
+        throttled_ms: Milliseconds for which the CPU limit held it back.
+        max_memory_bytes: The session's highest use of memory, in bytes.
+        oom_kills: Processes that the memory limit ended.
+        max_pids: The most processes and threads; None where the host doesn't tell.
+        refused_forks: Processes and threads that their limit refused.
+        max_open_files: The most open descriptors of the Python process that were
+            seen at its end and every 50 milliseconds before; None if it ended first.
+        output_bytes: Bytes of stdout, stderr and display items, kept or not.
+        dropped_output_bytes: Those of output_bytes that were dropped.
+        displays: Display items and results that were shown, kept or not.
+        dropped_displays: Those of displays that were dropped.
+        workspace_bytes: Bytes that the workspace's files take at its end.
+        workspace_files: Files, directories and links in the workspace at its end.
+        limits_hit: "memory", "cpu", "pids", "time", "open_files", "disk", "files",
+            "output" or "displays".
+    """
 
     wall_ms: float = 0.0
     queue_ms: float = 0.0
     cpu_user_ms: float = 0.0
     cpu_system_ms: float = 0.0
+    throttled_ms: float = 0.0
     max_memory_bytes: int = 0
+    oom_kills: int = 0
     max_pids: Optional[int] = None
+    refused_forks: int = 0
+    max_open_files: Optional[int] = None
     output_bytes: int = 0
+    dropped_output_bytes: int = 0
+    displays: int = 0
+    dropped_displays: int = 0
     workspace_bytes: int = 0
     workspace_files: int = 0
-    throttled_ms: float = 0.0
     limits_hit: list[str] = field(default_factory=list)
 
 

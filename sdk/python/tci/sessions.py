@@ -24,8 +24,10 @@ class Session:
 
         id, language, state, created_at, expires_at, last_execute_at,
         execute_count, metadata, resources, network, isolation, image,
-        image_digest, idle_timeout, kernel_restarts, reason: as the daemon told
-        them last; :meth:`refresh` asks again.
+        image_digest, idle_timeout, kernel_restarts, sandbox, reason: as the
+        daemon told them last; :meth:`refresh` asks again. ``isolation["start"]``
+        is ``"fork"`` or ``"fresh"``, and ``isolation["warnings"]`` says why not
+        the one that was asked for.
         files: ``upload``, ``download``, ``list`` and ``delete`` of this session.
     """
 
@@ -54,6 +56,7 @@ class Session:
         self.image_digest: str = wire["image_digest"]
         self.idle_timeout: float = wire["idle_timeout"]
         self.kernel_restarts: int = wire["kernel_restarts"]
+        self.sandbox: str = wire["sandbox"]
         self.reason: Optional[str] = wire.get("reason")
         return self
 

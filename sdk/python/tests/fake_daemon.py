@@ -71,6 +71,7 @@ SESSION: dict[str, Any] = {
     "image_digest": "00",
     "idle_timeout": 3600,
     "kernel_restarts": 0,
+    "sandbox": "sbx_1",
 }
 
 EXECUTION: dict[str, Any] = {
