@@ -78,3 +78,41 @@ def kernels_of_others():
                 yield int(name)
         except OSError:
             continue
+
+
+def channel():
+    """The kernel's own connection to the daemon, which its code can always find:
+    it stands in the frames that called it."""
+    frame = sys._getframe()
+    while frame:
+        for value in list(frame.f_locals.values()):
+            for found in (value, getattr(value, "_channel", None)):
+                if type(found).__name__ == "Channel" and hasattr(found, "unsent"):
+                    return found
+        frame = frame.f_back
+    raise RuntimeError("there is no connection")
+
+
+def say(body):
+    """Sends a message, bytes of JSON, in the kernel's name and with the right number."""
+    c = channel()
+    with c.lock:
+        c.append(body)
+        c.pump()
+
+
+def raw(data):
+    """Writes bytes to the daemon, past the kernel's numbering."""
+    import time
+
+    conn, rest = channel().conn, memoryview(data)
+    while rest:
+        try:
+            rest = rest[conn.send(rest) :]
+        except BlockingIOError:
+            time.sleep(0.002)
+
+
+def framed(body):
+    """A message, bytes, as it is written."""
+    return len(body).to_bytes(4, "big") + body

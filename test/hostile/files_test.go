@@ -61,15 +61,15 @@ func (d *daemon) execute(ctx context.Context, t *testing.T, session, code string
 			found <- all
 		}()
 	}
-	e, err := d.Execute(ctx, session, v1.ExecSpec{Code: code, Timeout: &p.timeout})
+	e, err := d.Execute(ctx, session, v1.ExecSpec{Code: code, Timeout: &p.timeout, Tests: p.conditions()})
 	if err != nil {
-		t.Fatalf("run it: %v", err)
+		flags = append(flags, fmt.Sprintf("the daemon's answer can't be used: %v", err))
 	}
 	close(stop)
 	if during {
-		return e, <-found
+		return e, append(flags, <-found...)
 	}
-	return e, d.fileCalls(ctx, session, p.files)
+	return e, append(flags, d.fileCalls(ctx, session, p.files)...)
 }
 
 func makeHostFiles(t *testing.T) {

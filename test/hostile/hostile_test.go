@@ -41,13 +41,16 @@ type program struct {
 	resources                v1.Resources
 	victim                   bool
 	files                    []fileCall
+	claims                   []claim
+	tests                    []string
+	then, control            string
 }
 
 var setting = regexp.MustCompile(`^([a-z_]+): *(.+)$`)
 
 // parse reads a program's docstring.
 func parse(name, code string) (program, error) {
-	p := program{name: name, code: code, expect: []string{v1.StatusOK}, timeout: 20,
+	p := program{name: name, code: code, expect: []string{v1.StatusOK}, timeout: 20, control: "fresh",
 		resources: v1.Resources{MemoryMB: 256, Pids: 64, DiskMB: 64, CPUs: 1}}
 	_, rest, ok := strings.Cut(code, `"""`)
 	doc, _, ok2 := strings.Cut(rest, `"""`)
@@ -88,6 +91,18 @@ func parse(name, code string) (program, error) {
 				return p, fmt.Errorf("%s: %w", name, err)
 			}
 			p.files = calls
+		case "claims":
+			claims, err := parseClaims(m[2])
+			if err != nil {
+				return p, fmt.Errorf("%s: %w", name, err)
+			}
+			p.claims = claims
+		case "tests":
+			p.tests = strings.Split(m[2], " | ")
+		case "then":
+			p.then = m[2]
+		case "control":
+			p.control = m[2]
 		case "victim":
 			p.victim = m[2] == "yes"
 		default:
@@ -160,10 +175,36 @@ func setUp(m *testing.M) (int, error) {
 // daemon is one that runs until the test ends, and must leave nothing.
 type daemon struct {
 	*client.Client
-	cmd *exec.Cmd
+	socket string
+	cmd    *exec.Cmd
+	log    *logBuffer
 }
 
-func start(t *testing.T, binary string, weaken []string) *daemon {
+// logBuffer shows a daemon's log, and keeps it.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(p)
+	return os.Stderr.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func start(t *testing.T, binary string, weaken []string, env ...string) *daemon {
+	t.Helper()
+	return startWith(t, binary, weaken, nil, env...)
+}
+
+func startWith(t *testing.T, binary string, weaken, args []string, env ...string) *daemon {
 	t.Helper()
 	state, err := os.MkdirTemp("/run", "tcid-hostile-")
 	if err != nil {
@@ -173,9 +214,11 @@ func start(t *testing.T, binary string, weaken []string) *daemon {
 	if err := os.Chmod(state, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "serve", "--ephemeral", "--state-dir", state, "--data-dir", dataDir, "--log-level", "error")
-	cmd.Env = append(os.Environ(), "TCID_WEAKEN="+strings.Join(weaken, " "))
-	cmd.Stderr = os.Stderr
+	args = append([]string{"serve", "--ephemeral", "--state-dir", state, "--data-dir", dataDir, "--log-level", "error"}, args...)
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(append(os.Environ(), "TCID_WEAKEN="+strings.Join(weaken, " ")), env...)
+	log := &logBuffer{}
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +236,8 @@ func start(t *testing.T, binary string, weaken []string) *daemon {
 			t.Error(err)
 		}
 	})
-	d := &daemon{client.New(client.Options{Socket: filepath.Join(state, "tcid.sock")}), cmd}
+	socket := filepath.Join(state, "tcid.sock")
+	d := &daemon{client.New(client.Options{Socket: socket}), socket, cmd, log}
 	for deadline := time.Now().Add(time.Minute); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := d.Ready(ctx)
@@ -217,7 +261,7 @@ secret = "of the victim"
 open("secret.txt", "w").write(secret)`
 
 // attack runs a program in a session of its own and returns what it flagged.
-func (d *daemon) attack(t *testing.T, p program) (flags []string, e v1.Execution) {
+func (d *daemon) attack(t *testing.T, p program, isolation string) (flags []string, e v1.Execution) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -225,10 +269,10 @@ func (d *daemon) attack(t *testing.T, p program) (flags []string, e v1.Execution
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := v1.SessionSpec{Resources: &p.resources, Files: []v1.InlineFile{{Name: "attack.py", Encoding: "string", Content: string(attack)}}}
+	spec := v1.SessionSpec{Isolation: isolation, Resources: &p.resources, Files: []v1.InlineFile{{Name: "attack.py", Encoding: "string", Content: string(attack)}}}
 	code := p.code
 	if p.victim {
-		victim, err := d.CreateSession(ctx, v1.SessionSpec{})
+		victim, err := d.CreateSession(ctx, v1.SessionSpec{Isolation: isolation})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,8 +286,12 @@ func (d *daemon) attack(t *testing.T, p program) (flags []string, e v1.Execution
 	if err != nil {
 		t.Fatalf("create a session: %v", err)
 	}
-	defer d.close(t, s.ID)
+	d.forgetPeak(t)
+	begun, before := time.Now(), d.peak(t)
 	e, flags = d.execute(ctx, t, s.ID, code, p)
+	then := d.follow(ctx, t, s.ID, p)
+	d.close(t, s.ID)
+	flags = append(flags, believed(p.claims, &observed{e, then, time.Since(begun), d.peak(t) - before})...)
 	for line := range strings.Lines(e.Stdout) {
 		if text, ok := strings.CutPrefix(line, "FLAG"); ok {
 			flags = append(flags, strings.TrimSpace(text))
@@ -323,14 +371,20 @@ func (n *neighbour) p99() (time.Duration, int) {
 // runs; figures are printed, and far better.
 const neighbourBudget = time.Second
 
-// TestContained runs every program in the product.
+// TestContained runs every program in the product, however kernels start.
 func TestContained(t *testing.T) {
+	for _, isolation := range []string{"fork", "fresh"} {
+		t.Run(isolation, func(t *testing.T) { testContained(t, isolation) })
+	}
+}
+
+func testContained(t *testing.T, isolation string) {
 	d := start(t, product, nil)
 	n := d.neighbour(t)
 	for _, p := range programs(t) {
 		t.Run(p.name, func(t *testing.T) {
 			n.p99()
-			flags, e := d.attack(t, p)
+			flags, e := d.attack(t, p, isolation)
 			if len(flags) > 0 {
 				t.Errorf("%s It got through: %s", p.about, strings.Join(flags, "; "))
 			}
@@ -354,6 +408,7 @@ func TestContained(t *testing.T) {
 // TestControls runs every program where what stops it is left out: then it must
 // get through.
 func TestControls(t *testing.T) {
+	t.Parallel() // with TestRequests, which waits
 	bySet := map[string][]program{}
 	for _, p := range programs(t) {
 		slices.Sort(p.weaken)
@@ -365,7 +420,7 @@ func TestControls(t *testing.T) {
 			d := start(t, weakened, strings.Fields(weaken))
 			for _, p := range list {
 				t.Run(p.name, func(t *testing.T) {
-					if flags, e := d.attack(t, p); len(flags) == 0 {
+					if flags, e := d.attack(t, p, p.control); len(flags) == 0 {
 						t.Errorf("%s It fails also without %s: %s, %.600s %.600s", p.about, weaken, e.Status, e.Stdout, e.Stderr)
 					}
 				})
@@ -380,10 +435,14 @@ func TestNumbers(t *testing.T) {
 	for _, p := range programs(t) {
 		count[p.group]++
 	}
-	for group, least := range map[string]int{"escape": 15, "exhaustion": 15, "leak": 8, "neighbour": 8, "files": 8} {
+	for group, least := range map[string]int{"escape": 15, "exhaustion": 15, "leak": 8, "neighbour": 8, "channel": 8,
+		"files": 8, "forgery": 20} {
 		if count[group] < least {
 			t.Errorf("%d programs of the group %s, fewer than %d", count[group], group, least)
 		}
+	}
+	if count["http"] = len(requests); count["http"] < 12 {
+		t.Errorf("%d attacks over HTTP, fewer than 12", count["http"])
 	}
 	t.Log(count)
 }

@@ -2,7 +2,7 @@
 
 group: exhaustion
 weaken: cpu
-cpus: 0.5
+cpus: 0.2
 """
 
 from attack import *
@@ -25,5 +25,5 @@ after = os.times()
 used = after.children_user + after.children_system - before.children_user - before.children_system
 share = used / (time.monotonic() - begin)
 print("%.2f processors" % share)
-if share > 0.8:
+if share > 0.5:
     flag("%.2f processors" % share)
