@@ -31,7 +31,7 @@ func startTCP(t *testing.T, args ...string) (d *daemon, address, keys string) {
 		t.Fatal(err)
 	}
 	address = "127.0.0.1:" + freePort(t)
-	d = start(t, append([]string{"--listen", address, "--key-file", keys}, args...)...)
+	d = start(t, append([]string{"--listen", address, "--key-file", keys, "--pool", "0"}, args...)...)
 	return d, address, keys
 }
 

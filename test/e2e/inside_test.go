@@ -62,8 +62,8 @@ func TestInsideASession(t *testing.T) {
 	}
 }
 
-// processesOf lists the processes of a session's cgroup, with their names.
-func processesOf(t *testing.T, session string) map[int]string {
+// processesOf lists the processes of a sandbox's cgroup, with their names.
+func processesOf(t *testing.T, sandbox string) map[int]string {
 	t.Helper()
 	found := map[int]string{}
 	entries, err := os.ReadDir("/proc")
@@ -76,7 +76,7 @@ func processesOf(t *testing.T, session string) map[int]string {
 			continue
 		}
 		cgroup, _ := os.ReadFile("/proc/" + e.Name() + "/cgroup")
-		if strings.Contains(string(cgroup), session) {
+		if strings.Contains(string(cgroup), sandbox) {
 			name, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 			found[pid] = strings.ReplaceAll(string(name), "\x00", " ")
 		}

@@ -46,7 +46,19 @@ var (
 	ownerID       = regexp.MustCompile(`\b([ug]id)=(\d+)`)
 )
 
-func postureOf(t *testing.T, pid int) posture {
+// kernelOf is the process id of a session's kernel.
+func kernelOf(pids map[int]string) (kernel int) {
+	for pid, command := range pids {
+		if strings.Contains(command, "python3") {
+			kernel = pid
+		}
+	}
+	return kernel
+}
+
+// postureOf looks at a process of the session whose kernel is named. Its ids and the
+// init's, which differ from session to session, are shown as 1000 and 1001.
+func postureOf(t *testing.T, pid, kernel int) posture {
 	t.Helper()
 	read := func(name string) string {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
@@ -68,11 +80,21 @@ func postureOf(t *testing.T, pid int) posture {
 		t.Errorf("user and group ids differ: %v, %v", ids, g)
 	}
 	p.Ids = ids[0] + " BASE " + ids[2]
+	first, err := strconv.Atoi(strings.Fields(statusField(t, kernel, "Uid"))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := func(id string) string {
+		n, _ := strconv.Atoi(id)
+		if own := n - first; own == 0 || own == 1 {
+			return strconv.Itoa(1000 + own)
+		}
+		return strconv.Itoa(n - base)
+	}
 	for _, name := range []string{"Uid", "Gid"} {
 		all := strings.Fields(statusField(t, pid, name))
 		for i := range all {
-			n, _ := strconv.Atoi(all[i])
-			all[i] = strconv.Itoa(n - base)
+			all[i] = inside(all[i])
 		}
 		p.Status[name] = strings.Join(all, " ")
 	}
@@ -109,8 +131,7 @@ func postureOf(t *testing.T, pid int) posture {
 		}
 		options := ownerID.ReplaceAllStringFunc(layerName.ReplaceAllString(source[2], "lowerdir=…"), func(o string) string {
 			name, id, _ := strings.Cut(o, "=")
-			n, _ := strconv.Atoi(id)
-			return name + "=" + strconv.Itoa(n-base)
+			return name + "=" + inside(id)
 		})
 		mount := fields[4] + " " + fields[5] + " " + source[0] + " " + kernelOptions.ReplaceAllString(options, "")
 		if strings.HasPrefix(fields[3], "/") && fields[3] != "/" {
@@ -132,7 +153,7 @@ const leastHidden = 15
 // commonStatus is what all processes of a session have.
 var commonStatus = map[string]string{
 	"Groups": "", "CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
-	"CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "Seccomp_filters": "1",
+	"CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "Seccomp_filters": "2",
 	"Umask": "0022", "THP_enabled": "1",
 }
 
@@ -192,7 +213,8 @@ var golden = map[string]posture{
 		Environment: []string{
 			"BLIS_NUM_THREADS=1", "HOME=/workspace", "IPYTHONDIR=/tmp/.ipython", "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
 			"LOGNAME=user", "LOKY_MAX_CPU_COUNT=1", "MKL_NUM_THREADS=1", "MPLBACKEND=Agg", "MPLCONFIGDIR=/tmp/.matplotlib",
-			"NUMEXPR_NUM_THREADS=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "PATH=/usr/local/bin:/usr/bin:/bin",
+			"NUMEXPR_NUM_THREADS=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "OPENBLAS_THREAD_TIMEOUT=20",
+			"PATH=/usr/local/bin:/usr/bin:/bin",
 			"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=1", "PWD=/workspace", "PYTHONDONTWRITEBYTECODE=1",
 			"PYTHONUNBUFFERED=1", "PYTHON_CPU_COUNT=1", "RAYON_NUM_THREADS=1", "SHELL=/bin/sh", "TCID_NETWORK=none",
 			"TERM=dumb", "TZ=UTC", "USER=user", "XDG_CACHE_HOME=/tmp/.cache",
@@ -203,12 +225,18 @@ var golden = map[string]posture{
 // From outside, a session's processes have what they should and nothing more,
 // also after their threads and children have come and gone.
 func TestPosture(t *testing.T) {
+	for _, isolation := range []string{"fork", "fresh"} {
+		t.Run(isolation, func(t *testing.T) { testPosture(t, isolation) })
+	}
+}
+
+func testPosture(t *testing.T, isolation string) {
 	d := start(t)
-	spec := v1.SessionSpec{Resources: &v1.Resources{CPUs: 1, DiskMB: 256}}
+	spec := v1.SessionSpec{Isolation: isolation, Resources: &v1.Resources{CPUs: 1, DiskMB: 256}}
 	s, other := d.create(t, spec), d.create(t, spec)
 	look := func(when string) (namespaces map[string]string) {
 		t.Helper()
-		pids := processesOf(t, s.ID)
+		pids := processesOf(t, s.Sandbox)
 		if len(pids) != len(golden) {
 			t.Fatalf("%s: processes: %v", when, pids)
 		}
@@ -216,7 +244,7 @@ func TestPosture(t *testing.T) {
 		for pid, command := range pids {
 			name := command[strings.LastIndex(strings.Fields(command)[0], "/")+1:]
 			name = strings.Fields(name)[0]
-			got := postureOf(t, pid)
+			got := postureOf(t, pid, kernelOf(pids))
 			if got.Hidden < leastHidden {
 				t.Errorf("%s: only %d files of /proc are hidden", name, got.Hidden)
 			}
@@ -254,8 +282,11 @@ func TestPosture(t *testing.T) {
 		"subprocess.run(['true']); p = multiprocessing.get_context('fork').Process(target=print); p.start(); p.join(); p.close()")
 	look("after threads and children")
 	d.run(t, other.ID, "1")
-	for pid := range processesOf(t, other.ID) {
+	for pid := range processesOf(t, other.Sandbox) {
 		for ns, link := range own {
+			if ns == "user" && isolation == "fork" {
+				continue // one for each image
+			}
 			if theirs, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns)); theirs == link {
 				t.Errorf("two sessions share a %s namespace", ns)
 			}

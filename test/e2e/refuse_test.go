@@ -37,14 +37,18 @@ func apiError(t *testing.T, err error, status int, code string) {
 func badContext(t *testing.T) context.Context { return contract.Bad(callContext(t)) }
 
 // raw sends a request of any shape over the Unix socket.
-func (d *daemon) raw(t *testing.T, method, path, contentType, body string) (int, v1.Error) {
-	t.Helper()
-	c := http.Client{Transport: d.contract.RoundTripper(&http.Transport{
+func (d *daemon) http() *http.Client {
+	return &http.Client{Transport: d.contract.RoundTripper(&http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(d.state, "tcid.sock"))
 		},
 	})}
+}
+
+func (d *daemon) raw(t *testing.T, method, path, contentType, body string) (int, v1.Error) {
+	t.Helper()
+	c := d.http()
 	req, err := http.NewRequestWithContext(badContext(t), method, "http://localhost"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +114,7 @@ func TestMistakesInRequests(t *testing.T) {
 		{"bad base64", "POST", in + "/executions", js, `{"code":"1","files":[{"name":"x","encoding":"base64","content":"?"}]}`, 400, "invalid_file", "files"},
 		{"file outside", "POST", in + "/executions", js, `{"code":"1","files":[{"name":"../x","encoding":"string","content":""}]}`, 400, "invalid_value", "files"},
 		{"ruby", "POST", "/v1/sessions", js, `{"language":"ruby"}`, 400, "unsupported_language", "language"},
-		{"fork", "POST", "/v1/sessions", js, `{"isolation":"fork"}`, 400, "unsupported", "isolation"},
+		{"isolation", "POST", "/v1/sessions", js, `{"isolation":"vm"}`, 400, "unsupported", "isolation"},
 		{"network", "POST", "/v1/sessions", js, `{"network":{"mode":"full"}}`, 400, "unsupported", "network.mode"},
 		{"cwd that isn't there", "POST", "/v1/sessions", js, `{"cwd":"nope"}`, 400, "invalid_value", "cwd"},
 		{"no memory", "POST", "/v1/sessions", js, `{"resources":{"memory_mb":1}}`, 400, "invalid_value", "resources.memory_mb"},
@@ -179,7 +183,7 @@ open("plain", "w").write("plain")`)
 		_, err := d.Upload(badContext(t), s.ID, name, strings.NewReader("x"), client.UploadOptions{})
 		apiError(t, err, 400, "invalid_path")
 	}
-	if e := d.run(t, s.ID, "os.readlink('passwd'), open('/etc/passwd').read().count('user')"); *e.ResultRepr != "('/etc/passwd', 2)" {
+	if e := d.run(t, s.ID, "os.readlink('passwd'), open('/etc/passwd').read().count('root')"); *e.ResultRepr != "('/etc/passwd', 3)" {
 		t.Errorf("afterwards: %s", *e.ResultRepr)
 	}
 	if _, err := d.Upload(callContext(t), s.ID, "plain", strings.NewReader("x"), client.UploadOptions{NoOverwrite: true}); err == nil {

@@ -60,7 +60,7 @@ func (d *daemon) settled(t *testing.T, before []string) {
 // and leave nothing.
 func TestFiftySessionsAtOnce(t *testing.T) {
 	const n = 50
-	d := start(t)
+	d := start(t, "--pool", "0") // what is kept ready would look like what is left
 	warm := d.create(t, v1.SessionSpec{})
 	d.run(t, warm.ID, "1")
 	if err := d.CloseSession(callContext(t), warm.ID); err != nil {

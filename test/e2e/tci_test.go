@@ -254,7 +254,7 @@ func TestTogetherRefuses(t *testing.T) {
 }
 
 func TestTogetherSettings(t *testing.T) {
-	d := start(t, "--tci-session-errors", "404", "--tci-session-ttl", "1.5", "--tci-timeout", "1", "--tci-no-data-errors")
+	d := start(t, "--tci-session-errors", "404", "--tci-session-ttl", "4", "--tci-timeout", "1", "--tci-no-data-errors")
 	s := d.tciRun(t, "", "x = 1").Data.SessionID
 	a := d.tciRun(t, s, "while True: pass")
 	if !strings.HasSuffix(a.shown(), "|error TimeoutError: the code ran longer than its limit of 1 seconds; variables are kept") || a.Data.Errors != "" {

@@ -1,0 +1,421 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "tcid/api/v1"
+)
+
+// chanceModules are imported ahead in the image that the test of chance makes: a
+// fork copies what they have drawn.
+var chanceModules = []string{"random", "uuid", "tempfile", "ssl", "secrets", "hashlib", "multiprocessing.process", "numbers"}
+
+// chance prints what must differ from session to session.
+const chance = `
+import os, random, uuid, tempfile, ssl, secrets, multiprocessing, sys
+missing = [m for m in %q.split() if m not in sys.modules]
+assert not missing or not os.environ.get("PRELOADED"), missing
+u = uuid.uuid1()
+draws = [random.random(), random.getrandbits(64), uuid.uuid4().hex, u.hex, u.node, u.clock_seq,
+    next(tempfile._get_candidate_names()), os.urandom(8).hex(), ssl.RAND_bytes(8).hex(), secrets.token_hex(8),
+    bytes(multiprocessing.current_process().authkey).hex(), random.SystemRandom().random()]
+print(*draws)`
+
+// clockSeqField is the place of uuid1's clock sequence among the draws.
+const clockSeqField = 5
+
+// Sessions forked from one zygote draw different numbers, whatever they ask.
+func TestForkedChance(t *testing.T) {
+	const sessions, atOnce = 200, 8
+	args := []string{"image", "build", "--data-dir", dataDir, "--name", "chance"}
+	for _, m := range chanceModules {
+		args = append(args, "--preload", m)
+	}
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	d := start(t)
+	var mu sync.Mutex
+	seen := map[string]string{}
+	turns := make(chan int)
+	var wg sync.WaitGroup
+	for range atOnce {
+		wg.Go(func() {
+			for n := range turns {
+				s := d.create(t, v1.SessionSpec{Image: "chance", Env: map[string]string{"PRELOADED": "1"}})
+				if s.Isolation.Start != "fork" || len(s.Isolation.Warnings) > 0 {
+					t.Errorf("%+v", s.Isolation)
+				}
+				e := d.run(t, s.ID, fmt.Sprintf(chance, strings.Join(chanceModules, " ")))
+				if err := d.CloseSession(callContext(t), s.ID); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				for i, draw := range strings.Fields(e.Stdout) {
+					if i == clockSeqField {
+						continue // 14 bits: two of two hundred are alike by chance
+					}
+					key := strconv.Itoa(i) + ":" + draw
+					if other, twice := seen[key]; twice {
+						t.Errorf("sessions %s and %d both drew %s as number %d", other, n, draw, i)
+					}
+					seen[key] = strconv.Itoa(n)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for n := range sessions {
+		turns <- n
+	}
+	close(turns)
+	wg.Wait()
+	if want := sessions * 11; len(seen) != want && !t.Failed() {
+		t.Errorf("%d draws, want %d", len(seen), want)
+	}
+}
+
+// plant leaves in a sandbox what a later use must not find.
+const plant = `
+import os, socket, sys, time, subprocess, fcntl, threading
+from multiprocessing import shared_memory
+shm = shared_memory.SharedMemory("planted", create=True, size=64); shm.buf[:4] = b"MINE"
+open("/dev/shm/planted-too", "w").write("MINE")
+os.makedirs("/tmp/planted/deep"); open("/tmp/planted/deep/file", "w").write("MINE")
+open("/workspace/planted", "w").write("MINE")
+os.symlink("/tmp", "/workspace/link"); os.mkfifo("/tmp/fifo")
+a = socket.socket(); a.bind(("127.0.0.1", 4711)); a.listen()
+b = socket.create_connection(("127.0.0.1", 4711)); c, _ = a.accept(); c.close(); b.close()  # TIME_WAIT
+u = socket.socket(socket.AF_UNIX); u.bind("\0planted"); u.listen()
+v = socket.socket(socket.AF_UNIX); v.bind("/tmp/planted.sock"); v.listen()
+lock = open("/tmp/lock", "w"); fcntl.flock(lock, fcntl.LOCK_EX)
+for what in (lambda: socket.sethostname("planted"), lambda: os.nice(-5)):
+    try: what()
+    except OSError: pass
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        a.close(); time.sleep(600)
+    os._exit(0)
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+print("uid", os.getuid(), "pid", os.getpid())
+os._exit(0) if %d else None`
+
+// look says what of all that is there.
+const look = `
+import os, socket, glob, subprocess
+found = []
+found += glob.glob("/dev/shm/*") + glob.glob("/tmp/*") + os.listdir("/workspace")
+for family, address in ((socket.AF_INET, ("127.0.0.1", 4711)), (socket.AF_UNIX, "\0planted"), (socket.AF_UNIX, "/tmp/planted.sock")):
+    s = socket.socket(family)
+    try:
+        s.bind(address)
+    except OSError as e:
+        found.append("%%s: %%s" %% (address, e))
+s = socket.socket()
+s.settimeout(1)
+try:
+    s.bind(("127.0.0.1", 0)); s.listen(); socket.create_connection(s.getsockname(), 1)
+except OSError as e:
+    found.append("no loopback: %%s" %% e)
+if socket.gethostname() != "sandbox": found.append(socket.gethostname())
+procs = [p for p in os.listdir("/proc") if p.isdigit() and int(p) != os.getpid()]
+for p in procs: found.append("process " + p)
+usage = open("/proc/self/cgroup").read()
+if "%s" in usage: found.append(usage)
+print(found, os.getuid(), os.getpid())`
+
+// One principal's one-shots share containers one after the other; what one leaves
+// there the next does not find.
+func TestRecycledContainers(t *testing.T) {
+	d := start(t)
+	users, pids := map[string]bool{}, map[string]bool{}
+	for round := range 12 {
+		crash := 0
+		status := v1.StatusOK
+		if round%3 == 2 {
+			crash, status = 1, v1.StatusCrashed
+		}
+		e, err := d.RunOnce(callContext(t), v1.OneShot{ExecSpec: v1.ExecSpec{Code: fmt.Sprintf(plant, crash)}})
+		if err != nil || e.Status != status {
+			t.Fatalf("%v %s %+v", err, e.Status, e.Error)
+		}
+		e, err = d.RunOnce(callContext(t), v1.OneShot{ExecSpec: v1.ExecSpec{Code: fmt.Sprintf(look, "sbx_")}})
+		if err != nil || e.Status != v1.StatusOK {
+			t.Fatalf("%v %s %+v", err, e.Status, e.Error)
+		}
+		found, rest, _ := strings.Cut(strings.TrimSpace(e.Stdout), "]")
+		if found != "[" {
+			t.Errorf("round %d: it found %s", round, e.Stdout)
+		}
+		fields := strings.Fields(rest)
+		if users[fields[0]] {
+			t.Errorf("round %d: the user %s again", round, fields[0])
+		}
+		users[fields[0]], pids[fields[1]] = true, true
+		if e.Receipt.MaxMemoryBytes > 64<<20 {
+			t.Errorf("its memory is %d bytes", e.Receipt.MaxMemoryBytes)
+		}
+	}
+	if recycled := d.metric(t, "tcid_pool_recycled_total"); recycled < 6 {
+		t.Errorf("only %d containers were used again", recycled)
+	}
+	if refused := d.metric(t, "tcid_pool_refused_total"); refused > 0 {
+		t.Errorf("%d containers could not be made anew", refused)
+	}
+	// What one was used for never shows to others, nor in sessions.
+	s := d.create(t, v1.SessionSpec{})
+	if e := d.run(t, s.ID, fmt.Sprintf(look, "sbx_")); !strings.HasPrefix(e.Stdout, "[] ") {
+		t.Errorf("a session found %s", e.Stdout)
+	}
+}
+
+// metric reads one of the daemon's counts.
+func (d *daemon) metric(t *testing.T, name string) int {
+	t.Helper()
+	answer, err := d.http().Get("http://localhost/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^` + name + ` (\d+)$`).FindSubmatch(body)
+	if m == nil {
+		t.Fatalf("there is no %s in %s", name, body)
+	}
+	n, _ := strconv.Atoi(string(m[1]))
+	return n
+}
+
+// processesNamed lists the host's processes of the daemon whose command line has
+// all words.
+func (d *daemon) processesNamed(t *testing.T, words ...string) (pids []int) {
+	t.Helper()
+	cgroup := marks(d.state)[1]
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+next:
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		command, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		place, _ := os.ReadFile("/proc/" + e.Name() + "/cgroup")
+		for _, w := range words {
+			if !strings.Contains(string(command)+" "+string(place), w) {
+				continue next
+			}
+		}
+		if strings.Contains(string(place), cgroup) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Zygotes and holders that die under load take nobody with them: sessions go on,
+// closes end, new sessions start, nothing is left.
+func TestZygotesAndHoldersDie(t *testing.T) {
+	d := start(t)
+	var live []v1.Session
+	for i := range 10 {
+		s := d.create(t, v1.SessionSpec{})
+		d.run(t, s.ID, fmt.Sprintf("x = %d", i))
+		live = append(live, s)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				e, err := d.RunOnce(callContext(t), v1.OneShot{ExecSpec: v1.ExecSpec{Code: "print(1+1)"}})
+				if err != nil {
+					t.Error(err)
+				} else if e.Status == v1.StatusOK && e.Stdout != "2\n" {
+					t.Errorf("a one-shot printed %q", e.Stdout)
+				}
+			}
+		})
+	}
+	for round := range 6 {
+		kill := d.processesNamed(t, "--zygote-fd", "/zygote-")
+		if round%3 == 2 {
+			kill = append(kill, d.processesNamed(t, "tcid-init\x00hold")...)
+		}
+		for _, pid := range kill {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	close(stop)
+	wg.Wait()
+	for i, s := range live {
+		if e := d.run(t, s.ID, "x"); string(e.Result) != strconv.Itoa(i) {
+			t.Errorf("session %d: x = %s", i, e.Result)
+		}
+	}
+	// Zygotes that were killed as they started are a reason to wait for a while.
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		s := d.create(t, v1.SessionSpec{})
+		live = append(live, s)
+		if d.run(t, s.ID, "1"); s.Isolation.Start == "fork" {
+			break
+		}
+	}
+	for range 3 {
+		begin := time.Now()
+		s := d.create(t, v1.SessionSpec{})
+		d.run(t, s.ID, "1")
+		if s.Isolation.Start != "fork" {
+			t.Errorf("a new session's kernel is not forked: %v", s.Isolation.Warnings)
+		}
+		t.Logf("a new session took %v, by %s", time.Since(begin), s.Isolation.Start)
+		live = append(live, s)
+	}
+	// Kernels whose zygote has died are reaped by the host's init, when it likes.
+	begin := time.Now()
+	for _, s := range live {
+		wg.Go(func() {
+			if err := d.CloseSession(callContext(t), s.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("closing %d sessions took %v", len(live), took)
+	} else {
+		t.Logf("closing %d sessions took %v", len(live), took)
+	}
+}
+
+// initBudget is what the packages of this program may take to initialise, in
+// milliseconds: each container's start executes it again.
+const initBudget = 3.0
+
+// The packages that are linked in stay light.
+func TestInitBudget(t *testing.T) {
+	least := 1000.0
+	for range 10 { // the machine may be busy: the best of ten counts
+		cmd := exec.Command(program, "init")
+		cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+		out, _ := cmd.CombinedOutput() // without its environment it fails, afterwards
+		total, packages := 0.0, 0
+		for _, m := range regexp.MustCompile(`(?m)^init \S+ @[0-9.]+ ms, ([0-9.]+) ms clock`).FindAllStringSubmatch(string(out), -1) {
+			ms, err := strconv.ParseFloat(m[1], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			total += ms
+			packages++
+		}
+		if packages < 20 {
+			t.Fatalf("only %d packages are traced: %s", packages, out)
+		}
+		least = min(least, total)
+	}
+	t.Logf("packages initialise in %.2f ms", least)
+	if least > initBudget {
+		t.Errorf("packages initialise in %.2f ms, the budget is %.0f", least, initBudget)
+	}
+}
+
+// A zygote that hangs is ended: closes end in seconds, and new sessions start.
+func TestZygoteHangs(t *testing.T) {
+	d := start(t, "--pool", "0")
+	s := d.create(t, v1.SessionSpec{})
+	d.run(t, s.ID, "x = 1")
+	other := d.create(t, v1.SessionSpec{})
+	hang := func() {
+		for _, pid := range d.processesNamed(t, "--zygote-fd", "/zygote-") {
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	hang()
+	begin := time.Now()
+	if err := d.CloseSession(callContext(t), s.ID); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 8*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+	d.run(t, other.ID, "1")
+	third := d.create(t, v1.SessionSpec{})
+	if third.Isolation.Start != "fork" {
+		t.Errorf("%+v", third.Isolation)
+	}
+	hang()
+	begin = time.Now()
+	fourth := d.create(t, v1.SessionSpec{})
+	t.Logf("a session took %v where the zygote hung", time.Since(begin))
+	if e := d.run(t, fourth.ID, "1 + 1"); string(e.Result) != "2" || fourth.Isolation.Start != "fork" {
+		t.Errorf("%s %+v", e.Result, fourth.Isolation)
+	}
+}
+
+// As large an environment as is allowed reaches a forked kernel whole, whatever
+// is in it.
+func TestForkedEnvironment(t *testing.T) {
+	d := start(t)
+	value := strings.Repeat("<&\x01é=\n", 8000)
+	s := d.create(t, v1.SessionSpec{Isolation: "fork", Env: map[string]string{"LONG": value, "EMPTY": ""}})
+	e := d.run(t, s.ID, "import os; print(os.environ['EMPTY'] == '', os.environ['LONG'] == '<&\\x01é=\\n' * 8000, len(os.environ) > 2)")
+	if e.Stdout != "True True True\n" {
+		t.Errorf("%s %s", e.Stdout, e.Stderr)
+	}
+}
+
+// A sandbox that takes long to end, since it has much to end and little of the
+// processors for it, costs nobody else the zygote, who knows how kernels ended.
+func TestSlowEndHarmsNobody(t *testing.T) {
+	d := start(t)
+	neighbour := d.create(t, v1.SessionSpec{})
+	s := d.create(t, v1.SessionSpec{Resources: &v1.Resources{CPUs: 0.1, MemoryMB: 2048, Pids: 256}})
+	const many = `
+import os, time
+made = 0
+for _ in range(240):
+    if os.fork() == 0:
+        block = bytearray(7 << 20)
+        while True: time.sleep(60)
+    made += 1
+print(made)`
+	if e := d.run(t, s.ID, many); e.Stdout != "240\n" {
+		t.Fatalf("%s: %s %s", e.Status, e.Stdout, e.Stderr)
+	}
+	begun := time.Now()
+	if err := d.CloseSession(callContext(t), s.ID); err != nil {
+		t.Error(err)
+	}
+	t.Logf("closing it took %v", time.Since(begun))
+	e, err := d.Execute(callContext(t), neighbour.ID, v1.ExecSpec{Code: "import os; os._exit(5)"})
+	if err != nil || e.Error == nil || !strings.Contains(e.Error.Value, "code 5") {
+		t.Errorf("the neighbour's kernel: %v, %+v", err, e.Error)
+	}
+	if strings.Contains(d.log.String(), "does not reap") {
+		t.Error("the zygote was ended")
+	}
+}
