@@ -8,12 +8,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 1
 TAGS = runc_nocriu,netgo,osusergo
 LDFLAGS = -s -w -linkmode external -extldflags "-static" -X tcid/internal/version.Version=$(VERSION)
-INIT = sandbox/container/init/tcid-init
+INIT = sandbox/container/init/tcid-init sandbox/container/init/fork.so sandbox/container/init/fork-faults.so
 
 build: deps $(INIT)
 	$(GO) build -buildvcs=false -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/tcid ./cmd/tcid
 
-$(INIT): $(wildcard sandbox/container/init/*.[ch]) sandbox/container/init/Makefile
+$(INIT) &: $(wildcard sandbox/container/init/*.[ch]) sandbox/container/init/Makefile
 	$(MAKE) -C sandbox/container/init
 
 # The product but for its safeguards, which the tests of hostile programs take
@@ -45,10 +45,16 @@ test-fresh:
 test-vm: build bin/tcid-weak
 	test/vm/run
 
-# Soaks, to see that nothing is left after minutes of the same; and fuzzing.
-test-long: build
+# Our figures beside those of others, in one run (docs/performance.md).
+bench: build
+	scripts/bench
+
+# Soaks, to see that nothing is left after minutes of the same; fuzzing; and all
+# hostile programs on cgroup v2.
+test-long: build bin/tcid-weak
 	scripts/fuzz
 	$(GO) test -count=1 -v -buildvcs=false -tags long,$(TAGS) -timeout 30m ./test/soak
+	WHOLE=1 test/vm/run
 
 lint: deps $(INIT)
 	scripts/lint
@@ -60,4 +66,4 @@ clean:
 	rm -rf bin
 	$(MAKE) -C sandbox/container/init clean
 
-.PHONY: FORCE build run test test-clients test-long test-fresh test-vm lint deps clean
+.PHONY: FORCE bench build run test test-clients test-long test-fresh test-vm lint deps clean
