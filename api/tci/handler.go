@@ -82,7 +82,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request) error {
 	if f.err != nil {
 		return h.refuse(w, f.err)
 	}
-	if !transport.Await(w, r, f.done, func() any { return h.result(caller, f.id) }) {
+	if !transport.Await(w, r, f.done, func() any { return final(w, h.result(caller, f.id)) }) {
 		h.flights.leave(f)
 	} else if r.Context().Err() == nil {
 		h.flights.answered(f)
@@ -157,9 +157,17 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) error {
 		missing.Type, missing.Param = transport.TypeInvalid, "session_id"
 		return &missing
 	}
-	w.Header().Set("X-Should-Retry", "false")
-	transport.WriteJSON(w, http.StatusOK, Failed{Errors: []string{e.Message}})
+	transport.WriteJSON(w, http.StatusOK, final(w, Failed{Errors: []string{e.Message}}))
 	return nil
+}
+
+// final marks the answer to a request that never ran: sending it again would
+// bring the same.
+func final(w http.ResponseWriter, answer any) any {
+	if _, failed := answer.(Failed); failed {
+		w.Header().Set("X-Should-Retry", "false")
+	}
+	return answer
 }
 
 // result shapes an execution that has finished.

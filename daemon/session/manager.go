@@ -155,13 +155,12 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
 	s := &Session{
 		id: newID(sessionPrefix), principal: p, manager: m, spec: spec, digest: image.Digest,
-		created: now, releaseImage: release,
+		releaseImage: release,
 		wake: make(chan struct{}, 1), restarts: make(chan chan error),
 		closing: make(chan struct{}), closed: make(chan struct{}),
-		state: stateReady, lastUse: now, idle: *spec.IdleTimeout, metadata: maps.Clone(spec.Metadata),
+		state: stateReady, idle: *spec.IdleTimeout, metadata: maps.Clone(spec.Metadata),
 	}
 	s.spec.Image = image.Name
 	s.log = m.log.With(zap.String("session", s.id))
@@ -197,8 +196,11 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	if err := s.startKernel(ctx); err != nil {
 		return nil, err
 	}
+	// A session's life begins when it can be used: a slow start must not eat it.
+	s.created = time.Now()
+	s.lastUse = s.created
 	if spec.TTL > 0 {
-		s.expiresAt = now.Add(spec.TTL)
+		s.expiresAt = s.created.Add(spec.TTL)
 	}
 	s.spec.Files = nil
 	m.mu.Lock()
@@ -210,7 +212,6 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	m.sessions[s.id] = s
 	m.mu.Unlock()
 	s.mu.Lock()
-	s.lastUse = time.Now()
 	s.armLocked()
 	s.mu.Unlock()
 	go s.work()

@@ -166,14 +166,20 @@ func (c *Conn) handle(frame []byte) error {
 	}
 	c.mu.Lock()
 	c.seq = *m.Seq
+	c.mu.Unlock()
+	if c.unacked += len(frame); final || c.unacked >= ackBytes {
+		if err := c.ack(final); err != nil {
+			return err
+		}
+	}
 	if final {
+		// Not before the acknowledgement is due: whoever has the answer may
+		// close the connection at once.
+		c.mu.Lock()
 		call.answer = m
 		c.call = nil
 		close(call.done)
-	}
-	c.mu.Unlock()
-	if c.unacked += len(frame); final || c.unacked >= ackBytes {
-		return c.ack(final)
+		c.mu.Unlock()
 	}
 	return nil
 }

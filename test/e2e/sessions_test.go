@@ -384,6 +384,22 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestSlowStart: what a session's start takes is not taken from its life.
+func TestSlowStart(t *testing.T) {
+	d := start(t)
+	ttl := 100.0
+	before := time.Now()
+	s := d.create(t, v1.SessionSpec{TTL: &ttl, Isolation: "fresh"})
+	took := time.Since(before)
+	if s.ExpiresAt == nil {
+		t.Fatal("the session has no end")
+	}
+	// Nearly all of the request is the interpreter's start.
+	if left := s.ExpiresAt.Sub(before.Add(took / 2)); left < time.Duration(ttl*float64(time.Second)) {
+		t.Errorf("a session whose start took %v has %v to live", took, left)
+	}
+}
+
 func TestOneShot(t *testing.T) {
 	d := start(t)
 	e, err := d.RunOnce(callContext(t), v1.OneShot{ExecSpec: v1.ExecSpec{
