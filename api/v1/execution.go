@@ -28,11 +28,19 @@ type ExecSpec struct {
 	// Timeout is in seconds of wall time, without the time in the queue.
 	Timeout *float64 `json:"timeout,omitempty"`
 	// Stdin is what the code reads from standard input; absent: end of file.
-	Stdin          *string           `json:"stdin,omitempty"`
+	Stdin *string `json:"stdin,omitempty"`
+	// StdinBase64 is the same for bytes that are no text; give one of the two.
+	StdinBase64    *string           `json:"stdin_base64,omitempty"`
 	Env            map[string]string `json:"env,omitempty"`
 	Cwd            string            `json:"cwd,omitempty"`
 	Files          []InlineFile      `json:"files,omitempty"`
 	MaxOutputBytes int64             `json:"max_output_bytes,omitempty"`
+	// Stream asks for events in the place of one answer, as Accept:
+	// application/x-ndjson does.
+	Stream bool `json:"stream,omitempty"`
+	// Detach lets the code run on when nobody listens: the answer is 202 at once,
+	// or a stream that may be left.
+	Detach bool `json:"detach,omitempty"`
 }
 
 // OneShot is the body of POST /v1/executions: an execution and the session
@@ -111,6 +119,24 @@ type Execution struct {
 	MaxPoints float64      `json:"max_points"`
 	Passed    int          `json:"passed"`
 	Total     int          `json:"total"`
+	// Files are the workspace's files that changed while it ran; FilesTruncated
+	// says that there are more than were looked at.
+	Files          []FileChange `json:"files"`
+	FilesTruncated bool         `json:"files_truncated"`
+}
+
+// What happened to a file.
+const (
+	ChangeCreated  = "created"
+	ChangeModified = "modified"
+	ChangeDeleted  = "deleted"
+)
+
+// FileChange is a file after an execution, or before it when Change is
+// ChangeDeleted.
+type FileChange struct {
+	FileInfo
+	Change string `json:"change"`
 }
 
 // ExecError tells why an execution did not end ok.
