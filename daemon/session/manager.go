@@ -158,7 +158,7 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	s := &Session{
 		id: newID(sessionPrefix), principal: p, manager: m, spec: spec, digest: image.Digest,
 		releaseImage: release,
-		wake: make(chan struct{}, 1), restarts: make(chan chan error),
+		wake:         make(chan struct{}, 1), restarts: make(chan chan error),
 		closing: make(chan struct{}), closed: make(chan struct{}),
 		state: stateReady, idle: *spec.IdleTimeout, metadata: maps.Clone(spec.Metadata),
 	}

@@ -49,7 +49,7 @@ func (r *run) do(release func()) {
 		status = r.code(before)
 	}
 	wall := time.Since(start)
-	verdicts := counted(r.judge(status))
+	verdicts := r.judge(status)
 	after, err := s.sandbox.Usage()
 	if err != nil {
 		s.log.Warn("a session's usage can't be read", zap.Error(err))
@@ -235,7 +235,7 @@ func (r *run) judge(status string) []grade.Verdict {
 			name = e.err.Name
 		}
 		e.mu.Unlock()
-		return judgeUnrun(e.spec.Tests, status, name)
+		return e.judged(judgeUnrun(e.spec.Tests, status, name)...)
 	}
 	if len(e.spec.Tests) == 0 {
 		return nil
@@ -243,7 +243,7 @@ func (r *run) judge(status string) []grade.Verdict {
 	partial := e.Result() // the output so far, which conditions may look at
 	verdicts := make([]grade.Verdict, 0, len(e.spec.Tests))
 	for _, t := range e.spec.Tests {
-		verdicts = append(verdicts, r.judgeOne(t, partial.Stdout, partial.Stderr))
+		verdicts = append(verdicts, e.judged(r.judgeOne(t, partial.Stdout, partial.Stderr))...)
 	}
 	return verdicts
 }

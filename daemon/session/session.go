@@ -134,8 +134,11 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 		id: newID(executionPrefix), principal: s.principal, sessionID: s.id, session: s, index: s.count,
 		spec: spec, queuedAt: time.Now(), status: statusQueued,
 		done: make(chan struct{}), stop: make(chan struct{}),
-		out: newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
+		out:  newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
+		log:  newEventLog(spec.MaxOutputBytes, maxDisplaysBytes),
+		held: s.manager.held, detached: spec.Detach,
 	}
+	e.out.take = func(n int64) bool { return e.held.take(e.principal, n) }
 	s.queue = append(s.queue, e)
 	s.lastExecute, s.lastUse = e.queuedAt, e.queuedAt
 	s.manager.history.track(e)
