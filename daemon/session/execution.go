@@ -74,6 +74,9 @@ type Execution struct {
 // ID returns the execution's id.
 func (e *Execution) ID() string { return e.id }
 
+// SessionID returns the id of its session.
+func (e *Execution) SessionID() string { return e.sessionID }
+
 // Done is closed when the execution has finished.
 func (e *Execution) Done() <-chan struct{} { return e.done }
 
@@ -157,6 +160,12 @@ func (e *Execution) collect(ev kernel.Event) {
 	if shown.Data, seen = e.out.add(ev); seen {
 		e.recordLocked(shown)
 	}
+}
+
+func (e *Execution) setChanges(changes []workspace.Change, complete bool) {
+	e.mu.Lock()
+	e.changes, e.unseen = changes, !complete
+	e.mu.Unlock()
 }
 
 // judged tells of verdicts, in the order of the tests, as soon as they are there.

@@ -45,6 +45,7 @@ func (r *run) do(release func()) {
 	s.sandbox.ResetPeaks()
 
 	status := r.prepare()
+	files := s.filesBefore()
 	if status == "" {
 		status = r.code(before)
 	}
@@ -59,6 +60,7 @@ func (r *run) do(release func()) {
 		receipt.LimitsHit = append(receipt.LimitsHit, limitTime)
 	}
 	r.measure(&receipt)
+	e.setChanges(s.filesAfter(files))
 	billed(&receipt)
 	release()
 	e.finish(status, verdicts, receipt)
@@ -68,6 +70,7 @@ func (r *run) do(release func()) {
 // an execution that can't go on.
 func (r *run) prepare() string {
 	for _, f := range r.execution.spec.Files {
+		r.session.lastFiles = nil
 		if err := r.session.putFile(f); err != nil {
 			r.execution.fail("FileError", err.Error())
 			return statusError

@@ -62,12 +62,12 @@ func TestIsComplete(t *testing.T) {
 			{"a b c", CodeInvalid, ""},
 			{"\x00", CodeInvalid, "*"},
 		} {
-			status, indent, err := s.IsComplete(context.Background(), c.code)
+			got, err := s.IsComplete(context.Background(), c.code)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if status != c.status || c.indent != "*" && indent != c.indent {
-				t.Errorf("%q: %s with indent %q, want %s with %q", c.code, status, indent, c.status, c.indent)
+			if got.Status != c.status || c.indent != "*" && got.Indent != c.indent {
+				t.Errorf("%q: %+v, want %s with %q", c.code, got, c.status, c.indent)
 			}
 		}
 	})

@@ -84,6 +84,12 @@ type Completions struct {
 	Start, End int64
 }
 
+// Completeness is whether code could run as it is.
+type Completeness struct {
+	Status string // one of the Code constants
+	Indent string // of the next line, when more have to follow
+}
+
 type completeMessage struct {
 	Type   string `json:"type"`
 	ID     int64  `json:"id"`
@@ -181,10 +187,8 @@ func (c *Conn) Complete(ctx context.Context, code string, cursor int64) (Complet
 	return Completions{Matches: m.Matches, Start: *m.Start, End: *m.End}, nil
 }
 
-// IsComplete asks whether code could run as it is: one of CodeComplete,
-// CodeIncomplete and CodeInvalid, and the indent of the next line. ctx is as
-// Execute's.
-func (c *Conn) IsComplete(ctx context.Context, code string) (status, indent string, err error) {
+// IsComplete asks whether code could run as it is. ctx is as Execute's.
+func (c *Conn) IsComplete(ctx context.Context, code string) (Completeness, error) {
 	k, err := c.send(ctx, kindIsComplete, nil, func(id int64) any {
 		return isCompleteMessage{Type: kindIsComplete, ID: id, Code: code}
 	})
@@ -193,9 +197,9 @@ func (c *Conn) IsComplete(ctx context.Context, code string) (status, indent stri
 		m, err = c.wait(ctx, k)
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("look whether code is complete: %w", err)
+		return Completeness{}, fmt.Errorf("look whether code is complete: %w", err)
 	}
-	return *m.Status, *m.Indent, nil
+	return Completeness{Status: *m.Status, Indent: *m.Indent}, nil
 }
 
 // adopt makes the orphan the current call.
