@@ -1,0 +1,109 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tcid/api/client"
+	v1 "tcid/api/v1"
+)
+
+const (
+	defaultTimeout = 60.0   // seconds
+	maxTimeout     = 3600.0 // seconds
+	// runOutput is what the daemon keeps of a run: more than a model gets, so that
+	// an answer can choose.
+	runOutput = 256 << 10
+	// stopTimeout bounds the wait for the end of code that was interrupted.
+	stopTimeout = 15 * time.Second
+)
+
+type runArguments struct {
+	Code    string   `json:"code"`
+	Session string   `json:"session"`
+	Timeout *float64 `json:"timeout"`
+}
+
+func (c *Connection) run(ctx context.Context, a runArguments, report progress) (*toolResult, error) {
+	timeout := defaultTimeout
+	if a.Timeout != nil {
+		timeout = *a.Timeout
+	}
+	switch {
+	case a.Code == "":
+		return nil, toolError("give the program in the argument code")
+	case !(timeout > 0 && timeout <= maxTimeout):
+		return nil, toolError("timeout must be more than 0 and at most %.0f seconds", maxTimeout)
+	}
+	one, release, err := c.sessions.named(a.Session, true)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := one.take(ctx); err != nil {
+		return nil, err
+	}
+	defer one.give()
+	id, err := c.sessions.open(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	e, err := c.execute(ctx, id, v1.ExecSpec{Code: a.Code, Timeout: &timeout, MaxOutputBytes: runOutput}, report)
+	if err != nil {
+		if gone(err) {
+			return nil, one.lose(err)
+		}
+		return nil, mend(err)
+	}
+	one.mu.Lock()
+	one.runs++
+	one.mu.Unlock()
+	return c.describe(one.name, e, timeout), nil
+}
+
+// execute runs code. When the call ends first, the code is interrupted and waited
+// for, so that the session can be used again with all its variables.
+func (c *Connection) execute(ctx context.Context, id string, spec v1.ExecSpec, report progress) (v1.Execution, error) {
+	type outcome struct {
+		e   v1.Execution
+		err error
+	}
+	// The request outlives the call by the time that the interrupt takes.
+	request, drop := context.WithCancel(context.WithoutCancel(ctx))
+	defer drop()
+	done := make(chan outcome, 1)
+	go func() {
+		e, err := c.sessions.daemon.Execute(request, id, spec)
+		done <- outcome{e, err}
+	}()
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	go report.watch(watched, *spec.Timeout, func() string { return "" })
+	select {
+	case o := <-done:
+		return o.e, o.err
+	case <-ctx.Done():
+	}
+	limit, cancel := context.WithTimeout(request, stopTimeout)
+	defer cancel()
+	_, _ = c.sessions.daemon.Interrupt(limit, id) // it may have ended meanwhile
+	select {
+	case <-done:
+	case <-limit.Done(): // dropping the request makes the daemon end it
+	}
+	return v1.Execution{}, context.Cause(ctx)
+}
+
+// mend says what to do about refusals of a run.
+func mend(err error) error {
+	var refused *client.Error
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("run the code: %w", err)
+	}
+	if refused.Code == "body_too_large" || refused.Param == "code" {
+		return toolError("%v. Nothing was run. Put long data into files by upload_file, and long programs into modules that a short program imports", err)
+	}
+	return err
+}
