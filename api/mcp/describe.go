@@ -112,7 +112,7 @@ func (r *runResult) notes(name string, e v1.Execution, timeout float64) string {
 	if r.Truncated {
 		b.WriteString("[note] Not everything is shown. Print less, or write large output to a file and look at parts of it.\n")
 	}
-	if e.StateLost && e.Status == v1.StatusOK {
+	if e.StateLost && (e.Status == v1.StatusOK || e.Status == v1.StatusError) {
 		b.WriteString("[note] Python was restarted before this run: variables and imports of earlier calls were lost, files were kept.\n")
 	}
 	kept := "Variables and files are kept."

@@ -259,13 +259,19 @@ func isImage(kind string) bool {
 	return false
 }
 
+// kindByName guesses a file's MIME type; "" when its name tells nothing.
+func kindByName(name string) string {
+	kind, _, _ := mime.ParseMediaType(mime.TypeByExtension(path.Ext(name)))
+	return kind
+}
+
 // kindOf tells a file's MIME type: pictures by what is in them, all else by name.
 func kindOf(name string, head []byte) string {
 	seen := http.DetectContentType(head)
 	if isImage(seen) {
 		return seen
 	}
-	named, _, _ := mime.ParseMediaType(mime.TypeByExtension(path.Ext(name)))
+	named := kindByName(name)
 	switch {
 	case named != "" && !isImage(named):
 		return named

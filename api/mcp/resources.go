@@ -77,7 +77,7 @@ func (c *Connection) listResources(ctx context.Context) (any, *rpcError) {
 				break
 			}
 			list = append(list, listedResource{
-				URI: fileURI(one.name, f.Path), Name: f.Path, Title: one.name + ": " + f.Path, MIMEType: kindOf(f.Path, nil), Size: f.Size})
+				URI: fileURI(one.name, f.Path), Name: f.Path, Title: one.name + ": " + f.Path, MIMEType: kindByName(f.Path), Size: f.Size})
 		}
 	}
 	return map[string]any{"resources": list}, nil

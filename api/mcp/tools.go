@@ -6,7 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -62,6 +63,10 @@ func (c *Connection) callTool(ctx context.Context, params json.RawMessage, notif
 	default:
 		return nil, refuse(codeParams, "there is no tool %q", clip(in.Name))
 	}
+	var wrong *argumentError
+	if errors.As(err, &wrong) {
+		err = toolError("%v; %s takes: %s", err, in.Name, known(in.Name))
+	}
 	if err != nil {
 		return failure(err), nil
 	}
@@ -76,17 +81,32 @@ func with[A any](ctx context.Context, arguments json.RawMessage, call func(conte
 		decoder := json.NewDecoder(bytes.NewReader(arguments))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&a); err != nil {
-			var kind *json.UnmarshalTypeError
-			switch {
-			case errors.As(err, &kind) && kind.Field != "":
-				return nil, toolError("the argument %s must not be a JSON %s", kind.Field, kind.Value)
-			case errors.Is(err, io.EOF):
-				return nil, toolError("the arguments must be a JSON object")
-			}
-			return nil, toolError("the arguments are wrong: %s", clip(strings.TrimPrefix(err.Error(), "json: ")))
+			return nil, &argumentError{err}
 		}
 	}
 	return call(ctx, a)
+}
+
+// argumentError says what is wrong with a tool's arguments.
+type argumentError struct{ err error }
+
+func (e *argumentError) Error() string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(e.err, &kind) && kind.Field != "" {
+		return fmt.Sprintf("the argument %s must not be a JSON %s", kind.Field, kind.Value)
+	}
+	return "the arguments are wrong: " + clip(strings.TrimPrefix(e.err.Error(), "json: "))
+}
+
+// known names a tool's arguments.
+func known(name string) string {
+	for _, t := range tools() {
+		if t.Name == name {
+			properties, _ := t.InputSchema["properties"].(map[string]any)
+			return strings.Join(slices.Sorted(maps.Keys(properties)), ", ")
+		}
+	}
+	return ""
 }
 
 func object(required []string, properties map[string]any) map[string]any {
