@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	defaultTimeout = 60.0   // seconds
+	defaultTimeout = 50.0   // seconds; many clients wait for a minute
 	maxTimeout     = 3600.0 // seconds
 	// runOutput is what the daemon keeps of a run: more than a model gets, so that
 	// an answer can choose.

@@ -136,15 +136,24 @@ func TestMCPClientGone(t *testing.T) {
 		}
 	})
 	t.Run("stdio closed", func(t *testing.T) {
-		a := connect(t, mcpWays["stdio"](t, d), nil)
-		go func() {
-			_, _ = a.CallTool(callContext(t), &sdk.CallToolParams{Name: "run_python", Arguments: map[string]any{"code": slowCode}})
-		}()
-		d.awaitBusy(t)
-		if err := a.Close(); err != nil {
+		cmd := exec.Command(program, "mcp", "--socket", filepath.Join(d.state, "tcid.sock"))
+		in, err := cmd.StdinPipe()
+		if err != nil {
 			t.Fatal(err)
 		}
-		d.awaitSessions(0)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(in, "%s\n%s\n", initialize, runMessage(slowCode))
+		d.awaitBusy(t)
+		begun := time.Now()
+		in.Close()
+		if err := cmd.Wait(); err != nil || time.Since(begun) > 10*time.Second {
+			t.Errorf("it ended after %v: %v", time.Since(begun), err)
+		}
+		if n := d.sessionCount(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
 	})
 	t.Run("http", func(t *testing.T) {
 		c := d.unixHTTP(t)
