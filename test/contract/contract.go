@@ -39,9 +39,9 @@ func Load() (*openapi3.T, error) {
 
 // Validator checks traffic.
 type Validator struct {
-	t    testing.TB
-	doc  *openapi3.T
-	mux  *http.ServeMux
+	t      testing.TB
+	doc    *openapi3.T
+	mux    *http.ServeMux
 	mu     sync.Mutex
 	seen   map[string]int // calls by operation
 	events map[string]int // by type
