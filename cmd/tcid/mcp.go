@@ -45,7 +45,8 @@ The daemon serves the same at /mcp over HTTP.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
-			signal.Ignore(syscall.SIGPIPE) // a client that has gone is the end of the connection, not of us
+			// A client that has gone is the end of the connection, not of us.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			c, end, err := a.mcpDaemon(ctx, own, dataDir)
 			if err != nil {
 				return err

@@ -260,7 +260,7 @@ func TestMCPOverRawHTTP(t *testing.T) {
 		}
 	})
 	t.Run("others", func(t *testing.T) {
-		do := func(key, session, host, origin, body string) (*http.Response, string) {
+		do := func(key, session, host, origin, body string) (status int, opened, text string) {
 			r := rawRequest(callContext(t), t, session, body)
 			r.URL.Host, r.Host = address, host
 			if key != "" {
@@ -274,11 +274,10 @@ func TestMCPOverRawHTTP(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			text, _ := io.ReadAll(resp.Body)
-			return resp, string(text)
+			all, _ := io.ReadAll(resp.Body)
+			return resp.StatusCode, resp.Header.Get("Mcp-Session-Id"), string(all)
 		}
-		mine, _ := do("key-of-somebody-aaaa", "", address, "", initialize)
-		session := mine.Header.Get("Mcp-Session-Id")
+		_, session, _ := do("key-of-somebody-aaaa", "", address, "", initialize)
 		for _, x := range []struct {
 			key, session, host, origin string
 			want                       int
@@ -291,8 +290,8 @@ func TestMCPOverRawHTTP(t *testing.T) {
 			{"key-of-somebody-aaaa", session, address, "http://evil.example", 403},
 			{"key-of-somebody-aaaa", id, address, "", 404}, // root's, of the Unix socket
 		} {
-			if resp, text := do(x.key, x.session, x.host, x.origin, runMessage("1")); resp.StatusCode != x.want {
-				t.Errorf("%+v: %s %s", x, resp.Status, text)
+			if status, _, text := do(x.key, x.session, x.host, x.origin, runMessage("1")); status != x.want {
+				t.Errorf("%+v: %d %s", x, status, text)
 			}
 		}
 	})
