@@ -13,7 +13,6 @@ import sys
 from typing import Any
 
 from openai import OpenAI
-
 from tci import Session, TCIClient
 
 #: The function, as the API describes functions.
@@ -21,8 +20,10 @@ RUN_PYTHON = {
     "type": "function",
     "function": {
         "name": "run_python",
-        "description": "Runs Python in a stateful, isolated session without network access and returns what it shows: "
-        "output, the value of the last expression, or the traceback. Variables and files stay for later calls.",
+        "description": (
+            "Runs Python in a stateful, isolated session without network access and returns what it shows: output, "
+            "the value of the last expression, or the traceback. Variables and files stay for later calls."
+        ),
         "parameters": {
             "type": "object",
             "properties": {"code": {"type": "string", "description": "Python source."}},

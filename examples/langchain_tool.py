@@ -1,6 +1,6 @@
 """A LangChain tool that runs Python, and a model that uses it.
 
-    OPENAI_API_KEY=... python3 langchain_tool.py "What is the 1000th prime?"
+OPENAI_API_KEY=... python3 langchain_tool.py "What is the 1000th prime?"
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.tools import BaseTool, tool
 from langchain_openai import ChatOpenAI
-
 from tci import Session, TCIClient
 
 MAX_TURNS = 10

@@ -1,6 +1,6 @@
 """A smolagents agent whose code runs in a session, not in this process.
 
-    OPENAI_API_KEY=... python3 smolagents_executor.py "What is the 1000th prime?"
+OPENAI_API_KEY=... python3 smolagents_executor.py "What is the 1000th prime?"
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 from smolagents import AgentLogger, CodeAgent, LogLevel, OpenAIServerModel
 from smolagents.local_python_executor import CodeOutput
 from smolagents.remote_executors import RemotePythonExecutor
-
 from tci import Session, TCIClient
 
 

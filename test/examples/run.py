@@ -19,7 +19,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def sessions() -> int:
-    out = subprocess.run([str(ROOT / "bin" / "tcid"), "session", "ls"], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [str(ROOT / "bin" / "tcid"), "session", "ls"], capture_output=True, text=True, check=True
+    )
     return len(out.stdout.splitlines()) - 1
 
 
@@ -36,7 +38,9 @@ def main() -> None:
             [sys.argv[1], str(example)], env=environment, capture_output=True, text=True, timeout=120
         )
         if done.returncode != 0 or f"{scripted.ANSWER} 7919." not in done.stdout:
-            raise SystemExit(f"examples: {example.name} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise SystemExit(
+                f"examples: {example.name} failed with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
         if sessions() != 0:
             raise SystemExit(f"examples: {example.name} has left its session")
         print(f"examples: {example.name}: {scripted.ANSWER} 7919.")

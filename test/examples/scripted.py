@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 STEPS = [
-    "primes = [n for n in range(2, 8000) if all(n % d for d in range(2, int(n**0.5) + 1))]\nprint(len(primes))",
+    "primes = [n for n in range(2, 8000) if all(n % d for d in range(2, int(n**0.5) + 1))]\nlen(primes)",
     "primes[999]",
 ]
 ANSWER = "The 1000th prime is"
@@ -23,7 +23,7 @@ ANSWER = "The 1000th prime is"
 class Model(http.server.BaseHTTPRequestHandler):
     """Answers POST /v1/chat/completions."""
 
-    def do_POST(self) -> None:  # noqa: N802, the base class's name
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         message = reply(body["messages"], bool(body.get("tools")))
         answer = {
@@ -32,7 +32,11 @@ class Model(http.server.BaseHTTPRequestHandler):
             "created": int(time.time()),
             "model": body["model"],
             "choices": [
-                {"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
+                {
+                    "index": 0,
+                    "message": message,
+                    "finish_reason": "tool_calls" if "tool_calls" in message else "stop",
+                }
             ],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }

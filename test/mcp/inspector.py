@@ -45,11 +45,15 @@ def command(method: str, *options: str) -> list[str]:
 def inspect(method: str, *options: str, strict: bool = True) -> dict[str, Any]:
     done = subprocess.run(command(method, *options), capture_output=True, text=True, timeout=120)
     if strict and done.returncode != 0:
-        raise SystemExit(f"inspector: {method} {options} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise SystemExit(
+            f"inspector: {method} {options} failed with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        raise SystemExit(f"inspector: {method} {options} printed no JSON:\n{done.stdout}{done.stderr}") from None
+        raise SystemExit(
+            f"inspector: {method} {options} printed no JSON:\n{done.stdout}{done.stderr}"
+        ) from None
     return answer
 
 
@@ -87,7 +91,10 @@ def main() -> None:
     assert call("upload_file", path="a.txt", content="text")["structuredContent"]["size"] == 4
     failed = call("run_python", strict=False, code="1 / 0")
     assert failed["isError"] and failed["structuredContent"]["error"]["name"] == "ZeroDivisionError", failed
-    assert inspect("resources/templates/list")["resourceTemplates"][0]["uriTemplate"] == "tci://{session}/{+path}"
+    assert (
+        inspect("resources/templates/list")["resourceTemplates"][0]["uriTemplate"]
+        == "tci://{session}/{+path}"
+    )
     wait("sessions are left after their clients", lambda: WAY == "http" or not sessions())
 
     before = {one["id"] for one in sessions()}
