@@ -21,8 +21,9 @@ RUN_PYTHON = {
     "function": {
         "name": "run_python",
         "description": (
-            "Runs Python in a stateful, isolated session without network access and returns what it shows: output, "
-            "the value of the last expression, or the traceback. Variables and files stay for later calls."
+            "Runs Python in a stateful, isolated session without network access and returns what it shows: "
+            "output, the value of the last expression, or the traceback. Variables and files stay for later "
+            "calls."
         ),
         "parameters": {
             "type": "object",

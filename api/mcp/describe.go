@@ -46,7 +46,7 @@ type changedFile struct {
 
 // describe tells of an execution: a text and images for models, and the same as
 // data.
-func (c *Connection) describe(name string, e v1.Execution, timeout float64) *toolResult {
+func (c *Connection) describe(name string, e v1.Execution, timeout float64, lost bool) *toolResult {
 	d := description{}
 	for _, o := range e.Outputs {
 		d.add(o)
@@ -66,7 +66,7 @@ func (c *Connection) describe(name string, e v1.Execution, timeout float64) *too
 	result.fill(e)
 	var b strings.Builder
 	b.WriteString(text)
-	b.WriteString(result.notes(name, e, timeout))
+	b.WriteString(result.notes(e, timeout, lost))
 	if b.Len() == 0 {
 		b.WriteString("[no output]\n")
 	}
@@ -100,7 +100,7 @@ func (r *runResult) fill(e v1.Execution) {
 
 // notes say what is not output: changed files, lost state, why it ended and
 // what to do.
-func (r *runResult) notes(name string, e v1.Execution, timeout float64) string {
+func (r *runResult) notes(e v1.Execution, timeout float64, lost bool) string {
 	var b strings.Builder
 	if len(e.Files) > 0 {
 		b.WriteString("[files]\n")
@@ -119,6 +119,10 @@ func (r *runResult) notes(name string, e v1.Execution, timeout float64) string {
 	if e.StateLost {
 		kept = "Python had to be restarted: variables and imports are lost, files are kept."
 	}
+	if lost {
+		fmt.Fprintf(&b, "[%s] Session %q ended while the code ran: its variables and files are lost. The next call makes a new, empty one.\n", e.Status, r.Session)
+		return b.String()
+	}
 	switch e.Status {
 	case v1.StatusTimeout:
 		fmt.Fprintf(&b, "[timeout] The code was stopped after %g s. %s Give a larger timeout (up to %.0f), or do the work in smaller steps.\n", timeout, kept, maxTimeout)
@@ -128,8 +132,6 @@ func (r *runResult) notes(name string, e v1.Execution, timeout float64) string {
 		fmt.Fprintf(&b, "[memory_limit] The code used more memory than the session has. %s Work on smaller pieces, and delete what is not needed; files count too.\n", kept)
 	case v1.StatusCrashed:
 		fmt.Fprintf(&b, "[crashed] Python ended while it ran the code, by os._exit, a signal, or a fault in an extension. %s Repeat imports and definitions, and avoid what ended it.\n", kept)
-	case v1.StatusExpired:
-		fmt.Fprintf(&b, "[expired] Session %q ended: variables and files are lost. The next call makes a new, empty one.\n", name)
 	case v1.StatusInfraError:
 		fmt.Fprintf(&b, "[infra_error] The service failed, not the code. %s Run it again; if that fails too, use another session.\n", kept)
 	}

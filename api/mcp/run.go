@@ -57,10 +57,7 @@ func (c *Connection) run(ctx context.Context, a runArguments, report progress) (
 		}
 		return nil, mend(err)
 	}
-	one.mu.Lock()
-	one.runs++
-	one.mu.Unlock()
-	return c.describe(one.name, e, timeout), nil
+	return c.describe(one.name, e, timeout, one.ran(id, e.Status == v1.StatusExpired)), nil
 }
 
 // execute runs code. When the call ends first, the code is interrupted and waited

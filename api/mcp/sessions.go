@@ -178,6 +178,21 @@ func (one *session) lose(why error) error {
 		"The next run_python or upload_file makes a new, empty session of that name: upload files again, and repeat imports and definitions first", one.name, why)
 }
 
+// ran counts a run, and tells whether the daemon's session in which it was is
+// gone by now: since it has ended, or was removed meanwhile.
+func (one *session) ran(id string, ended bool) (lost bool) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if one.id != id {
+		return true
+	}
+	one.runs++
+	if ended {
+		one.id = ""
+	}
+	return ended
+}
+
 // remove closes the daemon's session. The name is free then.
 func (s *sessions) remove(ctx context.Context, one *session) error {
 	one.mu.Lock()

@@ -171,6 +171,7 @@ func TestMCP(t *testing.T) {
 			t.Run("resources", func(t *testing.T) { mcpResources(&agent{a.ClientSession, t}) })
 			t.Run("errors", func(t *testing.T) { mcpErrors(&agent{a.ClientSession, t}) })
 			t.Run("sessions", func(t *testing.T) { mcpSessions(&agent{a.ClientSession, t}) })
+			t.Run("removed", func(t *testing.T) { mcpRemoved(&agent{a.ClientSession, t}) })
 			t.Run("hostile", func(t *testing.T) { mcpHostile(&agent{a.ClientSession, t}) })
 			t.Run("lost", func(t *testing.T) { mcpLost(&agent{a.ClientSession, t}, d) })
 			if d.sessionCount() == before {
@@ -384,6 +385,29 @@ func mcpSessions(a *agent) {
 	has(a.t, textOf(a.call("interrupt_session", map[string]any{"session": "one"})), "Nothing runs")
 	if _, r := a.run("one", "x"); string(r.Result) != "1" {
 		a.t.Errorf("an interrupt lost the variables: %+v", r)
+	}
+}
+
+// mcpRemoved removes a session under code that runs in it.
+func mcpRemoved(a *agent) {
+	var wait sync.WaitGroup
+	var stopped *sdk.CallToolResult
+	wait.Go(func() {
+		stopped, _ = a.CallTool(callContext(a.t), &sdk.CallToolParams{Name: "run_python", Arguments: map[string]any{
+			"code": "import time\nopen('begun','w')\ntime.sleep(60)", "session": "removed"}})
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(textOf(a.call("list_files", map[string]any{"session": "removed"})), "begun") && time.Now().Before(deadline) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	a.call("reset_session", map[string]any{"session": "removed", "keep_files": false})
+	wait.Wait()
+	if stopped == nil || !stopped.IsError {
+		a.t.Fatal("the code was not stopped")
+	}
+	has(a.t, textOf(stopped), "ended while the code ran", "variables and files are lost")
+	if _, r := a.run("removed", "import os\nos.listdir()"); string(r.Result) != "[]" {
+		a.t.Errorf("got %+v", r)
 	}
 }
 
