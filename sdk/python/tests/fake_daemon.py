@@ -214,6 +214,8 @@ class DaemonTest(unittest.TestCase):
 
     #: The client's timeout in seconds, short so that tests of it are.
     timeout = 10.0
+    #: How often it tries again; most tests are about a single try.
+    max_retries = 0
 
     def start(self, answer: Callable[[Request], Answer], *, unix: bool = False) -> TCIClient:
         path = None
@@ -223,7 +225,7 @@ class DaemonTest(unittest.TestCase):
             path = os.path.join(directory.name, "s")
         self.daemon = FakeDaemon(answer, path)
         self.addCleanup(self.daemon.stop)
-        client = TCIClient("key", self.daemon.base_url, timeout=self.timeout)
+        client = TCIClient("key", self.daemon.base_url, timeout=self.timeout, max_retries=self.max_retries)
         self.addCleanup(client.close)
         return client
 

@@ -14,7 +14,7 @@ from unittest import mock
 
 import tci
 from tci import TCIClient
-from tci._transport import default_base_url
+from tci._address import default_base_url
 
 Handler = Callable[[socket.socket, int], None]
 
@@ -86,7 +86,7 @@ def answer(connection: socket.socket, body: object, status: int = 200, headers: 
 
 
 def version(url: str, timeout: float = 5.0) -> object:
-    with TCIClient(base_url=url, timeout=timeout) as client:
+    with TCIClient(base_url=url, timeout=timeout, max_retries=0) as client:
         return client.version()
 
 
@@ -192,7 +192,7 @@ class BrokenConnections(unittest.TestCase):
             sent.append(read_request(connection)[0])  # and closes without an answer
 
         with server(handle) as url:
-            client = TCIClient(base_url=url)
+            client = TCIClient(base_url=url, max_retries=0)
             client.version()
             with self.assertRaises(tci.ConnectionFailed):
                 client.executions.run("s", "launch()")
@@ -251,7 +251,7 @@ class Errors(unittest.TestCase):
             )
 
         with server(handle) as url:
-            client = TCIClient(base_url=url)
+            client = TCIClient(base_url=url, max_retries=0)
             for status, code, kind, base in cases:
                 with self.assertRaises(base) as raised:
                     client.version()
@@ -305,7 +305,7 @@ class Arguments(unittest.TestCase):
             env = {"TCI_BASE_URL": "", "XDG_RUNTIME_DIR": dir}
             with (
                 mock.patch.dict(os.environ, env),
-                mock.patch("tci._transport._SYSTEM_SOCKET", "/nonexistent"),
+                mock.patch("tci._address._SYSTEM_SOCKET", "/nonexistent"),
             ):
                 self.assertEqual(default_base_url(), "unix://" + path)
                 os.remove(path)
