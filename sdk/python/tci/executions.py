@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
 from . import _calls
 from ._calls import Call
@@ -91,12 +91,20 @@ class Executions:
         return self._run(_calls.execute_once(code, tests, options, session))
 
     def _run(self, call: Call[Execution]) -> Execution:
+        return self._sent(call, self.wait)
+
+    def _start(self, call: Call[Execution]) -> Execution:
+        return self._sent(call, self.get)
+
+    def _sent(self, call: Call[Execution], look: Callable[[str], Execution]) -> Execution:
+        """Sends a request that runs code, and looks for the execution where the
+        answer broke off behind its id."""
         try:
             return self._transport.send(call)
         except ConnectionFailed as error:
             if error.execution_id is None:
                 raise
-            return self.wait(error.execution_id)
+            return look(error.execution_id)
 
     def stream(
         self,
@@ -145,7 +153,7 @@ class Executions:
         ``queued`` or ``running``. It goes on whether or not anybody listens:
         :meth:`wait`, :meth:`resume`, :meth:`get` and :meth:`cancel` take its
         ``id``, also in another program. Arguments and errors: as for :meth:`run`."""
-        return self._transport.send(_calls.execute(session_id, code, tests, options, detach=True))
+        return self._start(_calls.execute(session_id, code, tests, options, detach=True))
 
     def start_once(
         self,
@@ -156,7 +164,7 @@ class Executions:
         **options: Unpack[ExecOptions],
     ) -> Execution:
         """As :meth:`start`, in a session that is made for it and closed after it."""
-        return self._transport.send(_calls.execute_once(code, tests, options, session, detach=True))
+        return self._start(_calls.execute_once(code, tests, options, session, detach=True))
 
     def resume(self, execution_id: str, after: int = 0) -> ExecutionStream:
         """Listens to an execution, while it is queued or runs and for ten minutes

@@ -60,7 +60,7 @@ class AsyncTCIClient:
         if count("max_connections", max_connections) == 0:
             raise ValueError("max_connections must be above 0")
         retries = count("max_retries", max_retries)
-        self._transport = AsyncTransport(url, api_key, timeout, retries, max_connections)
+        self._transport = AsyncTransport(url, api_key, timeout, retries)
         self.executions = AsyncExecutions(self._transport, max_connections)
         self.files = AsyncFiles(self._transport)
         self.sessions = AsyncSessions(self._transport, self.executions, self.files)

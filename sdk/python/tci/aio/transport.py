@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import ssl
 from typing import TYPE_CHECKING, AsyncIterator, Optional, TypeVar
 
 from .._address import Address
@@ -13,7 +15,8 @@ from ..errors import ConnectionFailed, TCIError, error_for
 if TYPE_CHECKING:
     import httpx
 
-#: Seconds that an idle connection is kept.
+#: Idle connections that are kept, and for how many seconds.
+_KEEP = 100
 _KEEP_SECONDS = 30.0
 #: Bytes of a file that are read at once.
 _PIECE = 1 << 20
@@ -24,11 +27,13 @@ T = TypeVar("T")
 class AsyncAnswer:
     """An answer whose head has arrived."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, line: httpx.AsyncHTTPTransport, lines: _Lines) -> None:
         import httpx
 
         assert isinstance(response.stream, httpx.AsyncByteStream)
         self._stream = response.stream
+        self._line: Optional[httpx.AsyncHTTPTransport] = line
+        self._lines = lines
         self._pieces = self._stream.__aiter__()
         self.status = response.status_code
         self.headers = response.headers
@@ -69,17 +74,59 @@ class AsyncAnswer:
 
     async def close(self) -> None:
         """Ends the answer; unless all of it was read, with its connection."""
-        await self._stream.aclose()
+        line, self._line = self._line, None
+        if line is not None:
+            try:
+                await self._stream.aclose()
+            finally:
+                await self._lines.put(line)
+
+
+class _Lines:
+    """Connections to the daemon, each of which is a pool of httpx with one place:
+    what a pool of httpx does for a request takes time in proportion to its size,
+    and with hundreds most of the time."""
+
+    def __init__(self, address: Address) -> None:
+        import httpx
+
+        # Made once: it reads the certificates that are trusted.
+        tls = httpx.create_ssl_context() if address.tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_SECONDS)
+        self._new = functools.partial(httpx.AsyncHTTPTransport, verify=tls, uds=address.unix, limits=limits)
+        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._all: set[httpx.AsyncHTTPTransport] = set()
+
+    def take(self) -> httpx.AsyncHTTPTransport:
+        """One that nobody else uses; the last one that was put back is the
+        likeliest to be connected still."""
+        if self._idle:
+            return self._idle.pop()
+        line = self._new()
+        self._all.add(line)
+        return line
+
+    async def put(self, line: httpx.AsyncHTTPTransport) -> None:
+        """Gives one back that nothing more is read from."""
+        if len(self._idle) < _KEEP:
+            self._idle.append(line)
+            return
+        self._all.discard(line)
+        await line.aclose()
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        lines, self._all, self._idle = self._all, set(), []
+        for line in lines:
+            await line.aclose()
 
 
 class AsyncTransport:
     """Sends requests, all from one event loop."""
 
-    def __init__(
-        self, base_url: str, api_key: Optional[str], timeout: float, max_retries: int, connections: int
-    ) -> None:
+    def __init__(self, base_url: str, api_key: Optional[str], timeout: float, max_retries: int) -> None:
         try:
-            import httpx
+            import httpx  # noqa: F401
         except ImportError:
             raise ImportError(
                 "AsyncTCIClient needs httpx: pip install 'tci-sdk[async]', or pip install httpx"
@@ -93,16 +140,11 @@ class AsyncTransport:
         port = f":{self._address.port}" if self._address.port is not None else ""
         host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
         self._url = f"{scheme}://{host}{port}/"
-        # How many requests there are is bounded elsewhere: waiting here would
-        # count as a daemon that can't be reached.
-        limits = httpx.Limits(
-            max_connections=None, max_keepalive_connections=connections, keepalive_expiry=_KEEP_SECONDS
-        )
-        self._http = httpx.AsyncHTTPTransport(uds=self._address.unix, limits=limits)
+        self._lines = _Lines(self._address)
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._http.aclose()
+        await self._lines.close()
 
     async def send(self, call: Call[T]) -> T:
         """Sends a request, again where that is safe, and reads the answer.
@@ -135,7 +177,7 @@ class AsyncTransport:
 
         headers = {"Accept-Encoding": "identity", **call.all_headers(self._api_key)}
         read = max(self._timeout, call.wait)
-        timeouts = {"connect": self._timeout, "read": read, "write": self._timeout, "pool": None}
+        timeouts = {"connect": self._timeout, "read": read, "write": self._timeout}
         request = httpx.Request(
             call.method,
             self._url,
@@ -147,16 +189,23 @@ class AsyncTransport:
                 "target": (self._address.prefix + call.target).encode("ascii"),
             },
         )
+        line = self._lines.take()
         try:
-            return AsyncAnswer(await self._http.handle_async_request(request))
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise self._address.unreachable(_cause(error)) from error
-        except httpx.TimeoutException as error:
-            raise ConnectionFailed(
-                f"the daemon at {self.base_url} did not answer in time", may_retry=False
-            ) from error
-        except httpx.TransportError as error:
-            raise ConnectionFailed(f"the connection to the daemon broke: {error}") from error
+            return AsyncAnswer(await line.handle_async_request(request), line, self._lines)
+        except BaseException as error:
+            await self._lines.put(line)
+            if isinstance(error, httpx.TransportError):
+                raise self._broken(error) from error
+            raise
+
+    def _broken(self, error: httpx.TransportError) -> ConnectionFailed:
+        import httpx
+
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+            return self._address.unreachable(_cause(error))
+        if isinstance(error, httpx.TimeoutException):
+            return ConnectionFailed(f"the daemon at {self.base_url} did not answer in time", may_retry=False)
+        return ConnectionFailed(f"the connection to the daemon broke: {error}")
 
 
 def _content(body: Body) -> bytes | AsyncIterator[bytes]:
