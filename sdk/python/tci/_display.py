@@ -46,7 +46,7 @@ _STDERR = f"{_PRE};background:rgba(220,60,60,.12)"
 _TEXT_LIMIT, _HTML_LIMIT = 50_000, 1 << 20
 
 # Colours and other control sequences of terminals, then control characters.
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[@-Z\\^_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
