@@ -6,6 +6,7 @@ package contract
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -112,6 +113,18 @@ func (v *Validator) roundTrip(next http.RoundTripper, r *http.Request) (*http.Re
 	v.seen[input.Route.Operation.OperationID]++
 	v.mu.Unlock()
 	return resp, nil
+}
+
+// Event checks a line of a stream.
+func (v *Validator) Event(line []byte) {
+	var value any
+	err := json.Unmarshal(line, &value)
+	if err == nil {
+		err = v.doc.Components.Schemas["Event"].Value.VisitJSON(value, openapi3.EnableJSONSchema2020())
+	}
+	if err != nil {
+		v.t.Errorf("contract: event %.200s: %v", line, err)
+	}
 }
 
 // input finds the operation of a request; nil when there is none.
