@@ -37,7 +37,7 @@ class Progress:
         events: bool = True,
     ) -> None:
         self.execution_id = execution_id
-        self.seq = after
+        self.seq = self._after = after
         self.execution: Optional[Execution] = None
         self.ready: deque[Event] = deque()
         self._first = first if first is not None else _calls.events(str(execution_id), after)
@@ -63,6 +63,19 @@ class Progress:
         self._accepted = True
         # From here on nothing is started any more, only listened to.
         self._retries = Retries(self._max_retries)
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether a stream that ends at once is in order: what is behind the last
+        event, which the caller knew already, is nothing."""
+        return self._accepted and self._first.key is None and self.seq == self._after
+
+    def over(self, execution: Execution) -> None:
+        """Takes the execution of such a stream. Raises ConnectionFailed when it
+        has not ended."""
+        if not execution.done:
+            raise ConnectionFailed("the stream ended before the execution was finished")
+        self.execution = execution
 
     def feed(self, data: bytes) -> None:
         """Takes a piece of the answer; an empty one is its end.

@@ -194,7 +194,7 @@ class Transport:
                 sent = True
                 sock = connection.sock
                 sock.settimeout(max(self._timeout, call.wait))
-                return Answer(connection.getresponse(), connection, sock, self)
+                return Answer(_whole(connection.getresponse()), connection, sock, self)
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
                 early = None if sent else self._early_answer(connection)
                 if early is not None:
@@ -216,9 +216,8 @@ class Transport:
                 raise self._address.unreachable(error, sent) from error
             except http.client.HTTPException as error:
                 connection.close()
-                raise ConnectionFailed(
-                    f"the daemon's answer is not HTTP: {error!r}", may_retry=False
-                ) from error
+                # So is one of which only the first bytes have come.
+                raise ConnectionFailed(f"the daemon's answer is not HTTP: {error!r}") from error
             except BaseException:
                 # Ctrl-C keeps the connection alive in its traceback, and the
                 # daemon would go on with what nobody waits for.
@@ -265,6 +264,15 @@ class Transport:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _whole(response: http.client.HTTPResponse) -> http.client.HTTPResponse:
+    """Refuses an answer whose head was cut off, which http.client takes for one
+    that has fewer headers. The daemon's tell how their body ends."""
+    if response.length is None and not response.chunked:
+        response.close()
+        raise http.client.RemoteDisconnected("the answer was cut off in its head")
+    return response
 
 
 def _usable(connection: http.client.HTTPConnection) -> bool:

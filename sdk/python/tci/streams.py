@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable, Iterator, Optional
 
+from . import _calls
 from ._progress import Progress
 from ._transport import Answer, Transport
 from .errors import TCIError
@@ -110,7 +111,11 @@ class ExecutionStream:
 
     def _receive(self) -> None:
         assert self._answer is not None
-        self._progress.feed(self._answer.read1())
+        data = self._answer.read1()
+        if not data and self._progress.may_be_over:
+            self._progress.over(self._transport.send(_calls.get_execution(self.execution_id)))
+        else:
+            self._progress.feed(data)
         if self._progress.execution is not None:
             answer, self._answer = self._answer, None
             answer.finish()

@@ -189,6 +189,17 @@ class Breaks(StreamTest):
         with client.executions.resume("exe_1", 12) as stream:
             self.assertEqual([e.seq for e in stream], [13, 14, 15])
 
+    def test_resuming_behind_the_end(self) -> None:
+        client = self.serve()
+        with client.executions.resume("exe_1", 15) as stream:
+            self.assertEqual(list(stream), [])
+        assert stream.execution is not None
+        self.assertEqual(stream.execution.id, "exe_1")
+        running = {**EXECUTION, "status": "running"}
+        with mock.patch.object(self.executions, "_execution", return_value=running):
+            with self.assertRaises(tci.StreamBroken):
+                client.executions.resume("exe_1", 15).result()
+
     def test_tries_are_bounded(self) -> None:
         client = self.serve(250, *["hang up"] * 9)
         stream = client.executions.stream("ses_1", "1")

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import unittest
 from contextlib import contextmanager
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 from unittest import mock
 
 import tci
@@ -206,6 +206,28 @@ class BrokenConnections(unittest.TestCase):
 
         with server(handle) as url, self.assertRaises(tci.ConnectionFailed):
             version(url)
+
+    def test_an_answer_cut_off_at_every_byte(self) -> None:
+        body = b'{"version": "x"}'
+        for head in (
+            b"Content-Length: 16\r\n\r\n%s",
+            b"Transfer-Encoding: chunked\r\n\r\n10\r\n%s\r\n0\r\n\r\n",
+        ):
+            whole = b"HTTP/1.1 200 OK\r\nX-Request-Id: r\r\n" + head % body
+            sent: list[int] = []
+
+            def handle(connection: socket.socket, count: int, whole: bytes = whole, sent: Any = sent) -> None:
+                # Each connection gets one byte more than the one before.
+                sent.append(count)
+                read_request(connection)
+                connection.sendall(whole[:count])
+
+            with server(handle) as url, mock.patch("tci._retry.FIRST_PAUSE", 0):
+                client = TCIClient(base_url=url, max_retries=200)
+                self.assertEqual(client.version(), {"version": "x"})
+                client.close()
+            # The last line ends of a body in chunks are not missed.
+            self.assertIn(len(sent), range(len(whole) - 4, len(whole) + 1))
 
     def test_no_daemon(self) -> None:
         for url in ["unix:///nonexistent/tcid.sock", "http://127.0.0.1:1"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, AsyncIterator, Awaitable, Callable, Generator, Optional
 
+from .. import _calls
 from .._progress import Progress
 from ..errors import TCIError
 from ..events import Event
@@ -119,7 +120,11 @@ class AsyncExecutionStream:
 
     async def _receive(self) -> None:
         assert self._answer is not None
-        self._progress.feed(await self._answer.read1())
+        data = await self._answer.read1()
+        if not data and self._progress.may_be_over:
+            self._progress.over(await self._transport.send(_calls.get_execution(self.execution_id)))
+        else:
+            self._progress.feed(data)
         if self._progress.execution is not None:
             answer, self._answer = self._answer, None
             await answer.finish()

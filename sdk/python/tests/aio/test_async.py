@@ -185,6 +185,11 @@ class Code(AsyncTest):
             text = "".join(e.text for e in seen if isinstance(e, tci.StdoutEvent))
             self.assertEqual(text, stream.execution.stdout)
 
+    async def test_resuming_behind_the_end(self) -> None:
+        client = self.serve()
+        stream = await client.executions.resume("exe_1", 15)
+        self.assertEqual((await stream.result()).id, "exe_1")
+
     async def test_tries_are_bounded(self) -> None:
         client = self.serve(250, *["hang up"] * 9)
         with self.assertRaises(tci.StreamBroken) as caught:
