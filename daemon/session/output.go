@@ -82,8 +82,12 @@ func (c *collector) add(e kernel.Event) (data map[string]any, seen bool) {
 		if c.errors++; c.errors > maxErrorItems {
 			return nil, false
 		}
+		text := tracebackText(e)
+		if !c.charge(int64(len(text))) {
+			text = fmt.Sprintf("[traceback of %d bytes dropped: over the limit]", len(text))
+		}
 		it := &item{kind: typeError}
-		it.text.WriteString(tracebackText(e))
+		it.text.WriteString(text)
 		c.append(it)
 	}
 	return nil, true

@@ -83,9 +83,7 @@ func (l *listener) next() (v1.Event, error) {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return v1.Event{}, fmt.Errorf("%.200q: %w", line, err)
 		}
-		if len(line) < 4096 || e.Type == v1.EventFinished { // checking takes longer than sending
-			l.d.contract.Event(line)
-		}
+		l.d.contract.Event(e.Type, line)
 		if e.Type != v1.EventKeepalive {
 			return e, nil
 		}
