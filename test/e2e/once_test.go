@@ -18,14 +18,14 @@ import (
 )
 
 // decode reads an answer of a status.
-func decode[T any](t *testing.T, resp *http.Response, status int) (v T) {
+func decode[T any](t *testing.T, resp answer, status int) (v T) {
 	t.Helper()
-	body, err := io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.StatusCode != status {
-		t.Fatalf("%d, want %d: %.500s", resp.StatusCode, status, body)
+	if resp.status != status {
+		t.Fatalf("%d, want %d: %.500s", resp.status, status, body)
 	}
 	if err := json.Unmarshal(bytes.TrimSpace(body), &v); err != nil {
 		t.Fatalf("%v: %.500s", err, body)
@@ -109,8 +109,8 @@ func TestIdempotencyKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		decode[v1.ErrorBody](t, resp, http.StatusBadRequest)
-		resp.Body.Close()
+		decode[v1.ErrorBody](t, answer{resp.StatusCode, resp.Header, resp.Body}, http.StatusBadRequest)
+		_ = resp.Body.Close()
 	}
 	// What was refused may be tried again.
 	decode[v1.ErrorBody](t, d.request(t, http.MethodPost, "/v1/sessions/ses_none/executions", v1.ExecSpec{Code: "1"}, "Idempotency-Key", "refused"), http.StatusNotFound)
@@ -136,7 +136,11 @@ func TestListeners(t *testing.T) {
 		}
 		l.close()
 	}
-	go other.rest() // it is cancelled below
+	go func() {
+		for err := error(nil); err == nil; { // it is cancelled below
+			_, err = other.next()
+		}
+	}()
 	events := d.listen(t, "/v1/executions/"+left.id()+"/events?after=1", nil)
 	time.Sleep(11 * time.Second) // longer than the grace: it has a listener again
 	for id, want := range map[string]string{left.id(): v1.StatusRunning, heard.id(): v1.StatusRunning, detached.id(): v1.StatusRunning} {
@@ -176,8 +180,8 @@ func TestDetached(t *testing.T) {
 	begun := time.Now()
 	resp := d.request(t, http.MethodPost, "/v1/sessions/"+s.ID+"/executions", v1.ExecSpec{Code: "import time; time.sleep(1); print('done')", Detach: true})
 	e := decode[v1.Execution](t, resp, http.StatusAccepted)
-	if took := time.Since(begun); took > 900*time.Millisecond || resp.Header.Get("Location") != "/v1/executions/"+e.ID {
-		t.Errorf("%v, %v", took, resp.Header)
+	if took := time.Since(begun); took > 900*time.Millisecond || resp.header.Get("Location") != "/v1/executions/"+e.ID {
+		t.Errorf("%v, %v", took, resp.header)
 	}
 	events := d.listen(t, "/v1/executions/"+e.ID+"/events", nil).rest()
 	if got := told(events); got != "started|stdout done\n|finished ok" {
@@ -201,7 +205,7 @@ func TestBoundsOfStreams(t *testing.T) {
 	}
 	open[0].close()
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if resp := d.request(t, http.MethodGet, "/v1/executions/"+e.ID+"/events", nil); resp.StatusCode == http.StatusOK {
+		if resp := d.request(t, http.MethodGet, "/v1/executions/"+e.ID+"/events", nil); resp.status == http.StatusOK {
 			break
 		}
 		if time.Now().After(end) {
@@ -288,7 +292,7 @@ func TestCompletion(t *testing.T) {
 	decode[v1.ErrorBody](t, d.request(t, http.MethodPost, path+"/complete", v1.CompleteSpec{Code: "y = someth", Cursor: &far}), http.StatusBadRequest)
 	// Objects that take their time, or never come back, or end the interpreter.
 	d.run(t, s.ID, "import time, os, signal\nclass Slow:\n    def __dir__(self): time.sleep(60)\nslow = Slow()")
-	if resp := d.request(t, http.MethodPost, path+"/complete", v1.CompleteSpec{Code: "slow."}); resp.StatusCode != http.StatusConflict {
+	if resp := d.request(t, http.MethodPost, path+"/complete", v1.CompleteSpec{Code: "slow."}); resp.status != http.StatusConflict {
 		if got := decode[v1.Completions](t, resp, http.StatusOK); len(got.Matches) != 0 { // it was interrupted in time
 			t.Errorf("%+v", got)
 		}

@@ -20,14 +20,21 @@ import (
 
 // listener is a connection on which events come.
 type listener struct {
-	t    *testing.T
-	d    *daemon
-	resp *http.Response
-	in   *bufio.Reader
+	t  *testing.T
+	d  *daemon
+	to answer
+	in *bufio.Reader
+}
+
+// answer is one whose body may still come.
+type answer struct {
+	status int
+	header http.Header
+	body   io.ReadCloser // closed when the test ends, at the latest
 }
 
 // raw sends a request without any of our clients' care. body may be nil.
-func (d *daemon) request(t *testing.T, method, path string, body any, header ...string) *http.Response {
+func (d *daemon) request(t *testing.T, method, path string, body any, header ...string) answer {
 	t.Helper()
 	var text io.Reader
 	if body != nil {
@@ -52,7 +59,7 @@ func (d *daemon) request(t *testing.T, method, path string, body any, header ...
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
+	return answer{resp.StatusCode, resp.Header, resp.Body}
 }
 
 // listen starts an execution, or with body nil listens to one.
@@ -63,14 +70,14 @@ func (d *daemon) listen(t *testing.T, path string, body any, header ...string) *
 		method = http.MethodGet
 	}
 	resp := d.request(t, method, path, body, append([]string{"Accept", "application/x-ndjson"}, header...)...)
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(resp.Body)
-		t.Fatalf("%s: %d %s", path, resp.StatusCode, text)
+	if resp.status != http.StatusOK {
+		text, _ := io.ReadAll(resp.body)
+		t.Fatalf("%s: %d %s", path, resp.status, text)
 	}
-	return &listener{t, d, resp, bufio.NewReaderSize(resp.Body, 1<<16)}
+	return &listener{t, d, resp, bufio.NewReaderSize(resp.body, 1<<16)}
 }
 
-func (l *listener) id() string { return l.resp.Header.Get("X-Execution-Id") }
+func (l *listener) id() string { return l.to.header.Get("X-Execution-Id") }
 
 // next returns the next event that has a number; io.EOF after the last.
 func (l *listener) next() (v1.Event, error) {
@@ -90,7 +97,7 @@ func (l *listener) next() (v1.Event, error) {
 	}
 }
 
-func (l *listener) close() { _ = l.resp.Body.Close() }
+func (l *listener) close() { _ = l.to.body.Close() }
 
 // rest returns all events up to the end, which must be finished.
 func (l *listener) rest() []v1.Event {
@@ -180,7 +187,7 @@ func TestStream(t *testing.T) {
 			t.Errorf("compact: %+v", e)
 		}
 	}
-	if rest := d.listen(t, "/v1/executions/"+l.id()+"/events?after="+strconv.Itoa(len(events)), nil); rest.resp.StatusCode != http.StatusOK {
+	if rest := d.listen(t, "/v1/executions/"+l.id()+"/events?after="+strconv.Itoa(len(events)), nil); rest.to.status != http.StatusOK {
 		t.Error("nothing is left, but that is no error")
 	} else if e, err := rest.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("%+v, %v after the last event", e, err)
@@ -190,8 +197,8 @@ func TestStream(t *testing.T) {
 			t.Errorf("%s: %d", query, got)
 		}
 	}
-	if resp := d.request(t, http.MethodGet, "/v1/executions/exe_unknown/events", nil); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("an unknown execution: %d", resp.StatusCode)
+	if resp := d.request(t, http.MethodGet, "/v1/executions/exe_unknown/events", nil); resp.status != http.StatusNotFound {
+		t.Errorf("an unknown execution: %d", resp.status)
 	}
 }
 
@@ -216,9 +223,9 @@ func TestStreamForms(t *testing.T) {
 	} {
 		spec.Stream = c.stream
 		resp := d.request(t, http.MethodPost, "/v1/executions", spec, "Accept", c.accept)
-		body, err := io.ReadAll(resp.Body)
-		if err != nil || resp.Header.Get("Content-Type") != c.want || resp.Header.Get("X-Execution-Id") == "" {
-			t.Errorf("%q: %v, %s", c.accept, err, resp.Header)
+		body, err := io.ReadAll(resp.body)
+		if err != nil || resp.header.Get("Content-Type") != c.want || resp.header.Get("X-Execution-Id") == "" {
+			t.Errorf("%q: %v, %s", c.accept, err, resp.header)
 		}
 		if c.want == "text/event-stream" {
 			checkSSE(t, string(body))
@@ -229,7 +236,7 @@ func TestStreamForms(t *testing.T) {
 	id := l.id()
 	l.rest()
 	resp := d.request(t, http.MethodGet, "/v1/executions/"+id+"/events?after=1", nil, "Accept", "text/event-stream", "Last-Event-ID", "2")
-	if body, _ := io.ReadAll(resp.Body); !strings.HasPrefix(string(body), "id: 3\n") {
+	if body, _ := io.ReadAll(resp.body); !strings.HasPrefix(string(body), "id: 3\n") {
 		t.Errorf("after 2 comes %.100s", body)
 	}
 }
