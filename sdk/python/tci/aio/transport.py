@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import ssl
 from typing import TYPE_CHECKING, AsyncIterator, Optional, TypeVar
 
@@ -125,12 +126,7 @@ class AsyncTransport:
     """Sends requests, all from one event loop."""
 
     def __init__(self, base_url: str, api_key: Optional[str], timeout: float, max_retries: int) -> None:
-        try:
-            import httpx  # noqa: F401
-        except ImportError:
-            raise ImportError(
-                "AsyncTCIClient needs httpx: pip install 'tci-sdk[async]', or pip install httpx"
-            ) from None
+        _check_httpx()
         self.base_url = base_url
         self.max_retries = max_retries
         self._api_key = api_key
@@ -206,6 +202,21 @@ class AsyncTransport:
         if isinstance(error, httpx.TimeoutException):
             return ConnectionFailed(f"the daemon at {self.base_url} did not answer in time", may_retry=False)
         return ConnectionFailed(f"the connection to the daemon broke: {error}")
+
+
+def _check_httpx() -> None:
+    """Raises ImportError unless there is a httpx that does as it is told: older
+    ones would send every request to another path."""
+    wanted = "AsyncTCIClient needs httpx 0.28 and httpcore 1.0.4 or newer: pip install 'tci-sdk[async]'"
+    try:
+        import httpcore
+        import httpx
+    except ImportError:
+        raise ImportError(wanted) from None
+    for module, least in ((httpx, (0, 28, 0)), (httpcore, (1, 0, 4))):
+        found = tuple(int(n) for n in re.findall(r"\d+", module.__version__)[:3])
+        if found < least:
+            raise ImportError(f"{wanted}; {module.__name__} here is {module.__version__}")
 
 
 def _content(body: Body) -> bytes | AsyncIterator[bytes]:

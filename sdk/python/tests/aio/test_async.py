@@ -323,6 +323,12 @@ class Connections(AsyncTest):
             with self.subTest(options), self.assertRaises(ValueError):
                 AsyncTCIClient("k", **options)  # type: ignore[arg-type]
 
+    async def test_a_httpx_that_is_too_old(self) -> None:
+        for module in ("httpx", "httpcore"):
+            with mock.patch(f"{module}.__version__", "0.27.2"):
+                with self.assertRaisesRegex(ImportError, rf"{module} here is 0\.27\.2"):
+                    AsyncTCIClient("k", "http://h")
+
     async def test_the_context_managers(self) -> None:
         self.start(any_answer)
         async with AsyncTCIClient("k", self.daemon.base_url) as client:
