@@ -58,7 +58,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: the API's objects, and errors as {\"error\": …} on stderr")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newServeCommand(), newRunCommand(a), newSessionCommand(a), newExecutionCommand(a), newImageCommand(a),
+		newServeCommand(), newRunCommand(a), newReplCommand(a), newSessionCommand(a), newExecutionCommand(a), newImageCommand(a),
 		newDoctorCommand(a), newVersionCommand(a), newExitCodesTopic(),
 	)
 	// Never a command "init": that argument means libcontainer's child.
