@@ -23,7 +23,8 @@ type Daemon interface {
 	CloseSession(ctx context.Context, id string) error
 	Interrupt(ctx context.Context, id string) (v1.Session, error)
 	Restart(ctx context.Context, id string) (v1.Session, error)
-	Execute(ctx context.Context, session string, spec v1.ExecSpec) (v1.Execution, error)
+	Cancel(ctx context.Context, execution string) (v1.Execution, error)
+	Stream(ctx context.Context, session string, spec v1.ExecSpec, o ...client.StreamOption) (*client.Stream, error)
 	Upload(ctx context.Context, session, name string, content io.Reader, o client.UploadOptions) (v1.FileInfo, error)
 	Download(ctx context.Context, session, name string) (*client.Content, error)
 	ListFiles(ctx context.Context, session, name string, recursive bool) (v1.FileList, error)

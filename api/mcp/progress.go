@@ -35,9 +35,6 @@ func (p progress) watch(ctx context.Context, total float64, shown func() string)
 		}
 		took := time.Since(begun)
 		text := shown()
-		if len(text) > progressText {
-			text = "..." + text[len(text)-progressText:]
-		}
 		if text == "" {
 			text = fmt.Sprintf("running for %.0f s", took.Seconds())
 		}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"sync"
 	"time"
 
 	"tcid/api/client"
@@ -70,27 +73,83 @@ func (c *Connection) execute(ctx context.Context, id string, spec v1.ExecSpec, r
 	// The request outlives the call by the time that the interrupt takes.
 	request, drop := context.WithCancel(context.WithoutCancel(ctx))
 	defer drop()
+	f := &follower{}
 	done := make(chan outcome, 1)
 	go func() {
-		e, err := c.sessions.daemon.Execute(request, id, spec)
+		e, err := f.follow(request, c.sessions.daemon, id, spec)
 		done <- outcome{e, err}
 	}()
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
-	go report.watch(watched, *spec.Timeout, func() string { return "" })
+	go report.watch(watched, *spec.Timeout, f.end)
 	select {
 	case o := <-done:
 		return o.e, o.err
 	case <-ctx.Done():
 	}
+	running := f.execution()
+	if running == "" { // not accepted yet: nobody listens to it any more
+		return v1.Execution{}, context.Cause(ctx)
+	}
 	limit, cancel := context.WithTimeout(request, stopTimeout)
 	defer cancel()
-	_, _ = c.sessions.daemon.Interrupt(limit, id) // it may have ended meanwhile
-	select {
-	case <-done:
-	case <-limit.Done(): // dropping the request makes the daemon end it
-	}
+	_, _ = c.sessions.daemon.Cancel(limit, running) // it may have ended meanwhile
 	return v1.Execution{}, context.Cause(ctx)
+}
+
+// follower listens to an execution. Its methods may be called from two
+// goroutines.
+type follower struct {
+	mu   sync.Mutex
+	id   string
+	last string // of what it has shown
+}
+
+// follow runs code and returns what became of it.
+func (f *follower) follow(ctx context.Context, d Daemon, session string, spec v1.ExecSpec) (v1.Execution, error) {
+	stream, err := d.Stream(ctx, session, spec)
+	if err != nil {
+		return v1.Execution{}, err
+	}
+	defer stream.Close()
+	for {
+		e, err := stream.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return *stream.Execution(), nil
+		case err != nil:
+			return v1.Execution{}, err
+		}
+		f.take(stream.ExecutionID(), e)
+	}
+}
+
+func (f *follower) take(id string, e v1.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.id = id
+	switch e.Type {
+	case v1.OutputStdout, v1.OutputStderr:
+		f.last += e.Text
+		if cut := len(f.last) - progressText; cut > 0 {
+			f.last = strings.ToValidUTF8(f.last[cut:], "")
+		}
+	case v1.EventClearOutput:
+		f.last = ""
+	}
+}
+
+func (f *follower) execution() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.id
+}
+
+// end is the end of what the code has shown so far.
+func (f *follower) end() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
 }
 
 // mend says what to do about refusals of a run.

@@ -481,6 +481,9 @@ func (d *daemon) only(t *testing.T) v1.Session {
 func checkProgress(t *testing.T, seen []*sdk.ProgressNotificationParams) {
 	t.Helper()
 	if len(seen) < 2 {
-		t.Errorf("%d notifications came", len(seen))
+		t.Fatalf("%d notifications came", len(seen))
+	}
+	for _, p := range seen[:2] {
+		has(t, p.Message, "step 0\nstep 1\n")
 	}
 }
