@@ -102,7 +102,7 @@ func (c *Connection) existing(name string) (one *session, id string, release fun
 // fileError says what files there are when one isn't.
 func (c *Connection) fileError(ctx context.Context, one *session, id string, err error) error {
 	if gone(err) {
-		return one.lose(err)
+		return one.lose(id, err)
 	}
 	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Code != "file_not_found" {

@@ -36,7 +36,7 @@ func (c *Connection) reset(ctx context.Context, a resetArguments) (*toolResult, 
 	}
 	if _, err := c.sessions.daemon.Restart(ctx, id); err != nil {
 		if gone(err) {
-			return nil, one.lose(err)
+			return nil, one.lose(id, err)
 		}
 		return nil, fmt.Errorf("restart Python: %w", err)
 	}
@@ -65,7 +65,7 @@ func (c *Connection) interrupt(ctx context.Context, a struct {
 	}
 	if err != nil {
 		if gone(err) {
-			return nil, one.lose(err)
+			return nil, one.lose(id, err)
 		}
 		return nil, fmt.Errorf("interrupt the session: %w", err)
 	}

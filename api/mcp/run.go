@@ -56,7 +56,7 @@ func (c *Connection) run(ctx context.Context, a runArguments, report progress) (
 	e, err := c.execute(ctx, id, v1.ExecSpec{Code: a.Code, Timeout: &timeout, MaxOutputBytes: runOutput}, report)
 	if err != nil {
 		if gone(err) {
-			return nil, one.lose(err)
+			return nil, one.lose(id, err)
 		}
 		return nil, mend(err)
 	}

@@ -166,14 +166,14 @@ func (s *sessions) open(ctx context.Context, one *session) (id string, err error
 	return made.ID, nil
 }
 
-// lose forgets the daemon's session, which has ended, and says what that means.
-func (one *session) lose(why error) error {
+// lose forgets the daemon's session of that id, which has ended, and says what
+// that means.
+func (one *session) lose(id string, why error) error {
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if one.id == "" {
-		return toolError("session %q is gone: call run_python again to make a new one", one.name)
+	if one.id == id { // else another call has noticed it, and maybe made a new one
+		one.id = ""
 	}
-	one.id = ""
 	return toolError("session %q has ended (%v): its variables and files are lost, and nothing was run. "+
 		"The next run_python or upload_file makes a new, empty session of that name: upload files again, and repeat imports and definitions first", one.name, why)
 }

@@ -229,6 +229,8 @@ func TestMCPOverRawHTTP(t *testing.T) {
 		"second handshake": {id, initialize, nil, 200, "already"},
 		"future version":   {id, `{"jsonrpc":"2.0","id":7,"method":"ping"}`, map[string]string{"Mcp-Protocol-Version": "2099-01-01"}, 400, `"supported":["2025-11-25"`},
 		"not JSON's type":  {id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, map[string]string{"Content-Type": "text/plain"}, 415, "application/json"},
+		"too large":        {id, strings.Repeat(" ", 17<<20) + `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil, 413, "body_too_large"},
+		"deep":             {id, `{"jsonrpc":"2.0","id":1,"method":"ping","params":` + strings.Repeat("[", 100_000), nil, 400, "error"},
 		"plain answer":     {id, runMessage("6*7"), map[string]string{"Accept": "application/json"}, 200, `"result":42`},
 	} {
 		t.Run(name, func(t *testing.T) {
