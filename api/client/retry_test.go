@@ -135,6 +135,20 @@ func TestKeysDiffer(t *testing.T) {
 	}
 }
 
+func TestKeyOfTheCaller(t *testing.T) {
+	f := &failing{how: []string{"break", "", ""}}
+	c := overTCP(t, f)
+	ctx := WithKey(t.Context(), "mine")
+	for range 2 {
+		if _, err := c.Execute(ctx, "s", v1.ExecSpec{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"mine", "mine", "mine"}, f.seen()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A session that is made for a caller who has gone is closed.
 func TestCreateSessionThatIsAbandoned(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

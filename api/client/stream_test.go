@@ -207,7 +207,7 @@ func TestStreamOfOddLines(t *testing.T) {
 		}, events(3), "", 2},
 		{"never a word", func(w http.ResponseWriter, r *http.Request, _ int, seq int64) bool {
 			return seq == 3
-		}, events(3)[:2], "read the stream: unexpected EOF", 1 + maxReconnects},
+		}, events(3)[:2], "read the stream: it ended without its last event", 1 + maxReconnects},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -276,6 +276,47 @@ func TestResume(t *testing.T) {
 	requests, _ := src.seen()
 	if diff := cmp.Diff(want, requests); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Behind the last event there is nothing, and the execution tells that this is so.
+func TestResumeBehindTheEnd(t *testing.T) {
+	for status, over := range map[string]bool{v1.StatusOK: true, v1.StatusRunning: false} {
+		src := &source{events: events(3)}
+		c := overUnix(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/events") {
+				_ = json.NewEncoder(w).Encode(v1.Execution{ID: "exe_1", Status: status})
+				return
+			}
+			src.ServeHTTP(w, r)
+		}))
+		c.pause = time.Millisecond
+		s, err := c.Resume(t.Context(), "exe_1", 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		got, err := collect(s)
+		if len(got) > 0 || (err == nil) != over || (s.Execution() != nil) != over {
+			t.Errorf("%s: %v, %v, %+v", status, got, err, s.Execution())
+		}
+	}
+}
+
+func TestWait(t *testing.T) {
+	src := &source{events: events(3), cuts: []int{2}}
+	gone := &recorder{status: 410, body: `{"error":{"message":"the events are no longer kept"}}`}
+	for name, h := range map[string]http.Handler{"listening": src, "long ago": gone} {
+		c := overUnix(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/events") {
+				_ = json.NewEncoder(w).Encode(v1.Execution{ID: "exe_1", Status: v1.StatusOK, Stdout: "all of it"})
+				return
+			}
+			h.ServeHTTP(w, r)
+		}))
+		if e, err := c.Wait(t.Context(), "exe_1"); err != nil || e.Stdout != "all of it" {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
 	}
 }
 
