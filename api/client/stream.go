@@ -321,7 +321,7 @@ func (s *Stream) disconnect() {
 var (
 	errSilence  = errors.New("nothing came for too long")
 	errNoLine   = errors.New("it ended without its last event")
-	errLongLine = fmt.Errorf("read the stream: an event is larger than %d bytes", int64(maxLine))
+	errLongLine = errors.New("read the stream: an event is longer than any that a daemon sends")
 )
 
 // liveBody ends when nothing comes for too long.
