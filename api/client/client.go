@@ -134,7 +134,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 // start makes a POST that makes something or runs code. All tries of it have one
 // key, by which the daemon knows that they are the same.
 func (c *Client) start(ctx context.Context, path string, in, out any) error {
-	return c.try(ctx, request{method: http.MethodPost, path: path, in: in, again: true, key: newKey()}, out)
+	return c.try(ctx, request{method: http.MethodPost, path: path, in: in, again: true, key: newKey(ctx)}, out)
 }
 
 // try sends a request, again where that may help, and reads its answer.
@@ -254,7 +254,7 @@ func (c *Client) CreateSession(ctx context.Context, spec v1.SessionSpec) (s v1.S
 	if ctx.Err() != nil {
 		return s, context.Cause(ctx)
 	}
-	r := request{method: http.MethodPost, path: "/v1/sessions", in: spec, again: true, key: newKey()}
+	r := request{method: http.MethodPost, path: "/v1/sessions", in: spec, again: true, key: newKey(ctx)}
 	if err = c.try(ctx, r, &s); err != nil && ctx.Err() != nil {
 		c.abandon(context.WithoutCancel(ctx), r)
 	}

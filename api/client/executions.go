@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 
 	v1 "tcid/api/v1"
@@ -64,6 +66,27 @@ func (c *Client) ListExecutions(ctx context.Context, session string) (l v1.Execu
 // GetExecution returns an execution, also while it runs.
 func (c *Client) GetExecution(ctx context.Context, id string) (e v1.Execution, err error) {
 	return e, c.call(ctx, http.MethodGet, c.path("/v1/executions/%s", id), nil, nil, &e)
+}
+
+// Wait returns an execution when it has ended. While it waits, it listens, which
+// keeps the execution running.
+func (c *Client) Wait(ctx context.Context, id string) (e v1.Execution, err error) {
+	s, err := c.Resume(ctx, id, 0, Compact)
+	if err != nil {
+		var gone *Error
+		if !errors.As(err, &gone) || gone.Status != http.StatusGone {
+			return e, err
+		}
+		return c.GetExecution(ctx, id) // it has ended long ago
+	}
+	defer s.Close()
+	for err == nil {
+		_, err = s.Next()
+	}
+	if !errors.Is(err, io.EOF) {
+		return e, err
+	}
+	return c.GetExecution(ctx, id)
 }
 
 // Cancel ends an execution and returns what became of it.

@@ -49,8 +49,23 @@ func (r *request) encode() error {
 	return nil
 }
 
-// newKey makes an Idempotency-Key.
-func newKey() string { return rand.Text() }
+type keyKey struct{}
+
+// WithKey gives the Idempotency-Key of the calls with the context it returns,
+// for programs that try a call again themselves, perhaps after their own end.
+// Without it, each call makes a key of its own. The key is a word of at most 255
+// visible ASCII characters.
+func WithKey(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, keyKey{}, key)
+}
+
+// newKey makes an Idempotency-Key, unless the context has one.
+func newKey(ctx context.Context) string {
+	if key, ok := ctx.Value(keyKey{}).(string); ok {
+		return key
+	}
+	return rand.Text()
+}
 
 // retry calls once until it works, can't be helped, or was tried often enough.
 func (c *Client) retry(ctx context.Context, r request, once func() error) error {

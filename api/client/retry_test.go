@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,13 @@ type failing struct {
 
 	mu   sync.Mutex
 	keys []string
+}
+
+// seen are the keys of the requests, one for each.
+func (f *failing) seen() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.keys)
 }
 
 func (f *failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -101,13 +109,12 @@ func TestRetries(t *testing.T) {
 			client := New(Options{URL: s.URL, Retries: c.retries})
 			defer client.Close()
 			err := c.call(client)
-			if len(f.keys) != c.requests || (err == nil) != c.ok {
-				t.Errorf("%d requests, %v; want %d, success: %t", len(f.keys), err, c.requests, c.ok)
+			keys := f.seen()
+			if len(keys) != c.requests || (err == nil) != c.ok {
+				t.Errorf("%d requests, %v; want %d, success: %t", len(keys), err, c.requests, c.ok)
 			}
-			for _, key := range f.keys[1:] {
-				if key != f.keys[0] {
-					t.Errorf("the keys are %q", f.keys)
-				}
+			if len(slices.Compact(keys)) != 1 {
+				t.Errorf("the keys are %q", keys)
 			}
 		})
 	}
@@ -122,12 +129,23 @@ func TestKeysDiffer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	seen := map[string]bool{}
-	for _, key := range f.keys {
-		if len(key) < 20 || seen[key] {
-			t.Errorf("the keys are %q", f.keys)
+	keys := f.seen()
+	if different := len(slices.Compact(slices.Sorted(slices.Values(keys)))); different != 10 || len(keys[0]) < 20 {
+		t.Errorf("the keys are %q", keys)
+	}
+}
+
+func TestKeyOfTheCaller(t *testing.T) {
+	f := &failing{how: []string{"break", "", ""}}
+	c := overTCP(t, f)
+	ctx := WithKey(t.Context(), "mine")
+	for range 2 {
+		if _, err := c.Execute(ctx, "s", v1.ExecSpec{}); err != nil {
+			t.Fatal(err)
 		}
-		seen[key] = true
+	}
+	if diff := cmp.Diff([]string{"mine", "mine", "mine"}, f.seen()); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -152,6 +170,8 @@ func TestCreateSessionThatIsAbandoned(t *testing.T) {
 	if _, err := c.CreateSession(ctx, v1.SessionSpec{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if diff := cmp.Diff([]string{"POST /v1/sessions", "POST /v1/sessions", "DELETE /v1/sessions/ses_1"}, requests); diff != "" || keys[0] != keys[1] {
 		t.Errorf("keys %q (-want +got):\n%s", keys, diff)
 	}

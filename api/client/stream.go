@@ -56,6 +56,7 @@ type Stream struct {
 	lines  *bufio.Reader
 	failed int // connections without an event, one after the other
 	last   int64
+	fresh  bool  // no event has come yet
 	err    error // what it ended with
 
 	state     sync.Mutex
@@ -77,7 +78,7 @@ func (c *Client) StreamOnce(ctx context.Context, spec v1.OneShot, o ...StreamOpt
 }
 
 // Resume returns the events of an execution behind the one numbered after; 0:
-// all. Closing the stream does nothing to the execution.
+// all. There are none behind the last one. Closing the stream does nothing to the execution.
 func (c *Client) Resume(ctx context.Context, execution string, after int64, o ...StreamOption) (*Stream, error) {
 	s := c.newStream(ctx, request{}, o)
 	s.id, s.last = execution, after
@@ -85,7 +86,7 @@ func (c *Client) Resume(ctx context.Context, execution string, after int64, o ..
 }
 
 func (c *Client) stream(ctx context.Context, path string, in any, o []StreamOption) (*Stream, error) {
-	s := c.newStream(ctx, request{method: http.MethodPost, path: path, in: in, accept: ndjson, key: newKey(), again: true}, o)
+	s := c.newStream(ctx, request{method: http.MethodPost, path: path, in: in, accept: ndjson, key: newKey(ctx), again: true}, o)
 	if s.compact {
 		s.post.query = url.Values{"compact": {"true"}}
 	}
@@ -97,7 +98,7 @@ func (c *Client) stream(ctx context.Context, path string, in any, o []StreamOpti
 }
 
 func (c *Client) newStream(ctx context.Context, post request, o []StreamOption) *Stream {
-	s := &Stream{c: c, post: post, tries: tries{request: post, pause: c.pause}}
+	s := &Stream{c: c, post: post, fresh: true, tries: tries{request: post, pause: c.pause}}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	for _, set := range o {
 		set(s)
@@ -161,15 +162,34 @@ func (s *Stream) Next() (v1.Event, error) {
 			return e, nil
 		case err != nil:
 			s.disconnect()
-			s.err = s.mend(err)
+			if s.err = s.over(err); s.err == nil {
+				s.err = s.mend(err)
+			}
 		}
 	}
 	return v1.Event{}, s.err
 }
 
+// over is io.EOF when a stream that was resumed behind the last event has ended,
+// as it should, without any; else nil.
+func (s *Stream) over(err error) error {
+	if !s.fresh || s.last == 0 || !errors.Is(err, errNoLine) {
+		return nil
+	}
+	e, err := s.c.GetExecution(s.ctx, s.ExecutionID())
+	if err != nil || !e.Done() {
+		return nil
+	}
+	s.state.Lock()
+	s.execution = &e
+	s.state.Unlock()
+	s.cancel(io.EOF)
+	return io.EOF
+}
+
 // take keeps what later calls need of an event.
 func (s *Stream) take(e v1.Event) {
-	s.last = e.Seq
+	s.last, s.fresh = e.Seq, false
 	s.state.Lock()
 	if e.ExecutionID != "" && s.id == "" {
 		s.id = e.ExecutionID
@@ -300,7 +320,8 @@ func (s *Stream) disconnect() {
 
 var (
 	errSilence  = errors.New("nothing came for too long")
-	errLongLine = fmt.Errorf("read the stream: an event is larger than %d bytes", int64(maxLine))
+	errNoLine   = errors.New("it ended without its last event")
+	errLongLine = errors.New("read the stream: an event is longer than any that a daemon sends")
 )
 
 // liveBody ends when nothing comes for too long.
@@ -328,8 +349,8 @@ func (b *liveBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// readLine reads a line of at most most bytes, without its end. Text without an
-// end is io.ErrUnexpectedEOF: it was cut off.
+// readLine reads a line of at most most bytes. An end in the place of one is
+// errNoLine, within one io.ErrUnexpectedEOF: it was cut off.
 func readLine(r *bufio.Reader, most int) ([]byte, error) {
 	var long []byte
 	for {
@@ -343,6 +364,8 @@ func readLine(r *bufio.Reader, most int) ([]byte, error) {
 			return append(long, part...), nil
 		case errors.Is(err, bufio.ErrBufferFull):
 			long = append(long, part...)
+		case errors.Is(err, io.EOF) && len(long)+len(part) == 0:
+			return nil, errNoLine
 		case errors.Is(err, io.EOF):
 			return nil, io.ErrUnexpectedEOF
 		default:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,13 @@ type source struct {
 	mu       sync.Mutex
 	requests []string
 	keys     []string
+}
+
+// seen are the requests and their keys.
+func (s *source) seen() (requests, keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests), slices.Clone(s.keys)
 }
 
 func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -130,7 +138,8 @@ func TestStreamThatBreaks(t *testing.T) {
 						t.Errorf("behind the end comes %v", err)
 					}
 					posts := 0
-					for i, r := range src.requests {
+					requests, keys := src.seen()
+					for i, r := range requests {
 						if strings.HasPrefix(r, "POST /v1/sessions/s/executions?compact=true") {
 							posts++
 						} else if !strings.HasPrefix(r, "GET /v1/executions/exe_1/events?after=") || !strings.HasSuffix(r, "&compact=true") {
@@ -140,10 +149,8 @@ func TestStreamThatBreaks(t *testing.T) {
 					if !noID && posts != 1 {
 						t.Errorf("the code was sent %d times though the execution was known", posts)
 					}
-					for _, key := range src.keys {
-						if key != src.keys[0] {
-							t.Errorf("the keys are %q", src.keys)
-						}
+					if len(slices.Compact(keys)) != 1 {
+						t.Errorf("the keys are %q", keys)
 					}
 				})
 			}
@@ -200,7 +207,7 @@ func TestStreamOfOddLines(t *testing.T) {
 		}, events(3), "", 2},
 		{"never a word", func(w http.ResponseWriter, r *http.Request, _ int, seq int64) bool {
 			return seq == 3
-		}, events(3)[:2], "read the stream: unexpected EOF", 1 + maxReconnects},
+		}, events(3)[:2], "read the stream: it ended without its last event", 1 + maxReconnects},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -219,8 +226,8 @@ func TestStreamOfOddLines(t *testing.T) {
 			if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
 				t.Errorf("got %v, want %q", err, c.wrong)
 			}
-			if len(src.requests) != c.connections {
-				t.Errorf("%d connections, want %d", len(src.requests), c.connections)
+			if requests, _ := src.seen(); len(requests) != c.connections {
+				t.Errorf("%d connections, want %d", len(requests), c.connections)
 			}
 			if _, again := s.Next(); !errors.Is(again, err) && err != nil {
 				t.Errorf("after %v comes %v", err, again)
@@ -248,8 +255,9 @@ func TestStreamThatIsQuiet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got, err := collect(s); err != nil || len(got) != 3 || len(src.requests) != 1 {
-		t.Errorf("%d events, %v, over %d connections", len(got), err, len(src.requests))
+	got, err := collect(s)
+	if requests, _ := src.seen(); err != nil || len(got) != 3 || len(requests) != 1 {
+		t.Errorf("%d events, %v, over %d connections", len(got), err, len(requests))
 	}
 }
 
@@ -265,8 +273,50 @@ func TestResume(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	want := []string{"GET /v1/executions/exe_1/events?after=2", "GET /v1/executions/exe_1/events?after=3"}
-	if diff := cmp.Diff(want, src.requests); diff != "" {
+	requests, _ := src.seen()
+	if diff := cmp.Diff(want, requests); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Behind the last event there is nothing, and the execution tells that this is so.
+func TestResumeBehindTheEnd(t *testing.T) {
+	for status, over := range map[string]bool{v1.StatusOK: true, v1.StatusRunning: false} {
+		src := &source{events: events(3)}
+		c := overUnix(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/events") {
+				_ = json.NewEncoder(w).Encode(v1.Execution{ID: "exe_1", Status: status})
+				return
+			}
+			src.ServeHTTP(w, r)
+		}))
+		c.pause = time.Millisecond
+		s, err := c.Resume(t.Context(), "exe_1", 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		got, err := collect(s)
+		if len(got) > 0 || (err == nil) != over || (s.Execution() != nil) != over {
+			t.Errorf("%s: %v, %v, %+v", status, got, err, s.Execution())
+		}
+	}
+}
+
+func TestWait(t *testing.T) {
+	src := &source{events: events(3), cuts: []int{2}}
+	gone := &recorder{status: 410, body: `{"error":{"message":"the events are no longer kept"}}`}
+	for name, h := range map[string]http.Handler{"listening": src, "long ago": gone} {
+		c := overUnix(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/events") {
+				_ = json.NewEncoder(w).Encode(v1.Execution{ID: "exe_1", Status: v1.StatusOK, Stdout: "all of it"})
+				return
+			}
+			h.ServeHTTP(w, r)
+		}))
+		if e, err := c.Wait(t.Context(), "exe_1"); err != nil || e.Stdout != "all of it" {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
 	}
 }
 

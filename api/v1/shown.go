@@ -16,6 +16,9 @@ const TextLimit = 20_000
 // OK tells whether the code ran to its end.
 func (e *Execution) OK() bool { return e.Status == StatusOK }
 
+// Done tells whether it has ended, however it did.
+func (e *Execution) Done() bool { return e.Status != StatusQueued && e.Status != StatusRunning }
+
 // Value is the value of the last expression, or else of the variable result when
 // this execution bound it: as encoding/json decodes it when it is JSON, else its
 // repr as a string, else nil.

@@ -35,8 +35,8 @@ func TestTextAndImages(t *testing.T) {
 		{Type: OutputDisplayData, Data: map[string]any{"image/png": "not base64!"}},
 		{Type: OutputError, Data: "Traceback"},
 	}}
-	if want := "out\nno end\n<Figure>\n[a/b, image/jpeg]\n[image/png]\nTraceback\n"; e.Text() != want || e.OK() {
-		t.Errorf("got %q, %t", e.Text(), e.OK())
+	if want := "out\nno end\n<Figure>\n[a/b, image/jpeg]\n[image/png]\nTraceback\n"; e.Text() != want || e.OK() || !e.Done() {
+		t.Errorf("got %q, %t, %t", e.Text(), e.OK(), e.Done())
 	}
 	if diff := cmp.Diff([][]byte{[]byte("png"), []byte("jpg")}, e.Images()); diff != "" {
 		t.Error(diff)

@@ -72,7 +72,7 @@ func PlayAll(ctx context.Context, c *client.Client, cases []Case, out io.Writer)
 func Play(ctx context.Context, c *client.Client, one Case) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
-	p := &player{c: c, sessions: map[string]string{}}
+	p := &player{c: c, sessions: map[string]string{}, ran: map[string]string{}, keys: map[string]string{}}
 	defer func() {
 		for _, id := range p.made {
 			if failed := c.CloseSession(context.WithoutCancel(ctx), id); failed != nil {
@@ -93,6 +93,8 @@ func Play(ctx context.Context, c *client.Client, one Case) (err error) {
 type player struct {
 	c        *client.Client
 	sessions map[string]string // ids by the case's names
+	ran      map[string]string // executions, likewise
+	keys     map[string]string // keys, by the case's names of them
 	made     []string
 }
 
@@ -187,42 +189,12 @@ func (*player) name(s *step) string {
 	return "s"
 }
 
-// operations are what steps can do. Each takes its arguments before it asks the
-// daemon.
-var operations = map[string]func(*player, context.Context, *step) (any, error){
-	"create":   (*player).create,
-	"run":      (*player).run,
-	"run_once": (*player).runOnce,
-	"restart": func(p *player, ctx context.Context, s *step) (any, error) {
-		return p.c.Restart(ctx, p.session(s))
-	},
-	"upload":   (*player).upload,
-	"download": (*player).download,
-	"list": func(p *player, ctx context.Context, s *step) (any, error) {
-		var recursive bool
-		s.take("recursive", &recursive)
-		list, err := p.c.ListFiles(ctx, p.session(s), s.text("path"), recursive)
-		return list.Data, err
-	},
-	"delete": func(p *player, ctx context.Context, s *step) (any, error) {
-		var recursive bool
-		s.take("recursive", &recursive)
-		return true, p.c.DeleteFile(ctx, p.session(s), s.text("path"), recursive)
-	},
-	"close": func(p *player, ctx context.Context, s *step) (any, error) {
-		err := p.c.CloseSession(ctx, p.session(s))
-		if client.IsNotFound(err) {
-			err = nil // this client tells; whoever wants it closed needn't look
-		}
-		return true, err
-	},
-}
-
 func (p *player) create(ctx context.Context, s *step) (any, error) {
 	name := p.name(s)
 	var spec v1.SessionSpec
 	s.take("options", &spec)
 	s.take("language", &spec.Language)
+	ctx = p.keyed(ctx, s)
 	if s.bad != nil {
 		return nil, s.bad
 	}
@@ -232,43 +204,6 @@ func (p *player) create(ctx context.Context, s *step) (any, error) {
 		p.made = append(p.made, made.ID)
 	}
 	return made, err
-}
-
-// execSpec takes what executions have in common.
-func (s *step) execSpec() (spec v1.ExecSpec, err error) {
-	var options struct {
-		v1.ExecSpec
-		Grading string `json:"grading"` // in the place of the object
-	}
-	s.take("options", &options)
-	spec = options.ExecSpec
-	if options.Grading != "" {
-		spec.Grading = &v1.Grading{Mode: options.Grading}
-	}
-	spec.Code = s.text("code")
-	s.take("tests", &spec.Tests)
-	return spec, s.bad
-}
-
-func (p *player) run(ctx context.Context, s *step) (any, error) {
-	id := p.session(s)
-	spec, err := s.execSpec()
-	if err != nil {
-		return nil, err
-	}
-	e, err := p.c.Execute(ctx, id, spec)
-	return shown{e}, err
-}
-
-func (p *player) runOnce(ctx context.Context, s *step) (any, error) {
-	var session v1.SessionSpec
-	s.take("session_options", &session)
-	spec, err := s.execSpec()
-	if err != nil {
-		return nil, err
-	}
-	e, err := p.c.RunOnce(ctx, v1.OneShot{ExecSpec: spec, Session: &session})
-	return shown{e}, err
 }
 
 func (p *player) upload(ctx context.Context, s *step) (any, error) {
@@ -294,21 +229,6 @@ func (p *player) download(ctx context.Context, s *step) (any, error) {
 		answer["content"] = string(content)
 	}
 	return answer, err
-}
-
-// shown is an execution as the client shows it.
-type shown struct{ v1.Execution }
-
-// MarshalJSON adds what the client has besides the fields.
-func (s shown) MarshalJSON() ([]byte, error) {
-	fields, err := asJSON(s.Execution)
-	if err != nil {
-		return nil, err
-	}
-	object, _ := fields.(map[string]any)
-	object["result"], object["ok"] = s.Value(), s.OK()
-	object["text"], object["images"] = s.Text(), len(s.Images())
-	return json.Marshal(object)
 }
 
 // asJSON is a value as encoding/json would decode it.
