@@ -59,7 +59,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newServeCommand(), newRunCommand(a), newReplCommand(a), newSessionCommand(a), newExecutionCommand(a), newImageCommand(a),
-		newDoctorCommand(a), newVersionCommand(a), newExitCodesTopic(),
+		newMCPCommand(a), newDoctorCommand(a), newVersionCommand(a), newExitCodesTopic(),
 	)
 	// Never a command "init": that argument means libcontainer's child.
 	return root
