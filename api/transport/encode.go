@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"io"
 	"maps"
@@ -47,14 +48,17 @@ func (e *encoder) whole(v reflect.Value) {
 	e.raw(b)
 }
 
-var marshaler = reflect.TypeFor[json.Marshaler]()
+var (
+	marshaler     = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
 
 func (e *encoder) value(v reflect.Value) {
 	if !v.IsValid() {
 		e.sign("null")
 		return
 	}
-	if v.Type().Implements(marshaler) {
+	if v.Type().Implements(marshaler) || v.Type().Implements(textMarshaler) {
 		e.whole(v)
 		return
 	}

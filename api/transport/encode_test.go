@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestEncodeIsJSON(t *testing.T) {
 			e, &e, v1.Event{Seq: 1, Type: "finished", Execution: &e}, v1.Event{Type: "stdout", Text: text.Draw(t, "event")},
 			v1.Event{Type: "display_data", Data: map[string]any{}, Metadata: json.RawMessage(`{}`)},
 			v1.ExecutionList{Data: []v1.Execution{e, e}}, v1.ExecutionList{}, v1.SessionList{Data: []v1.Session{}},
-			v1.Session{Metadata: map[string]string{text.Draw(t, "key"): "v"}}, v1.ErrorBody{}, nil, 3, "x", []byte("b"), map[string]any{}, []any{nil, 1},
+			v1.Session{Metadata: map[string]string{text.Draw(t, "key"): "v"}}, v1.ErrorBody{}, struct{ A netip.Addr }{netip.MustParseAddr("::1")}, nil, 3, "x", []byte("b"), map[string]any{}, []any{nil, 1},
 		} {
 			want, err := json.Marshal(v)
 			if err != nil {
