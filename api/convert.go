@@ -75,6 +75,7 @@ func executionOf(r session.Result) v1.Execution {
 		Truncated: v1.Truncated{StdoutBytes: r.DroppedStdout, StderrBytes: r.DroppedStderr},
 		Outputs:   make([]v1.Output, 0, len(r.Outputs)), Result: json.RawMessage("null"),
 		ResultRepr: r.Repr, ResultSource: r.Source, StateLost: r.StateLost,
+		Files: make([]v1.FileChange, 0, len(r.Changes)), FilesTruncated: r.Unseen,
 		Tests:  make([]v1.TestResult, 0, len(r.Grade.Verdicts)),
 		Reward: r.Grade.Reward, Points: r.Grade.Points, MaxPoints: r.Grade.MaxPoints,
 		Passed: r.Grade.Passed, Total: len(r.Grade.Verdicts),
@@ -91,6 +92,9 @@ func executionOf(r session.Result) v1.Execution {
 			item.Data = o.Data
 		}
 		e.Outputs = append(e.Outputs, item)
+	}
+	for _, c := range r.Changes {
+		e.Files = append(e.Files, v1.FileChange{FileInfo: fileInfoOf(c.FileInfo), Change: c.Kind})
 	}
 	for i, v := range r.Grade.Verdicts {
 		e.Tests = append(e.Tests, testOf(i, v))

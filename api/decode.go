@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -93,7 +94,7 @@ func inlineFiles(in []v1.InlineFile) ([]session.File, error) {
 // execSpec turns a request into an execution. body is looked at to tell an
 // empty code from a missing one.
 func execSpec(in v1.ExecSpec, body []byte) (session.ExecSpec, error) {
-	out := session.ExecSpec{Code: in.Code, Env: in.Env, Cwd: in.Cwd, MaxOutputBytes: in.MaxOutputBytes}
+	out := session.ExecSpec{Code: in.Code, Env: in.Env, Cwd: in.Cwd, MaxOutputBytes: in.MaxOutputBytes, Detach: in.Detach}
 	if in.Code == "" {
 		var probe struct {
 			Code *string `json:"code"`
@@ -105,10 +106,10 @@ func execSpec(in v1.ExecSpec, body []byte) (session.ExecSpec, error) {
 	if in.MaxOutputBytes < 0 {
 		return out, transport.BadRequest("invalid_value", "max_output_bytes", "max_output_bytes must be above 0")
 	}
-	if in.Stdin != nil {
-		out.Stdin = append([]byte{}, *in.Stdin...)
-	}
 	var err error
+	if out.Stdin, err = stdinOf(in); err != nil {
+		return out, err
+	}
 	if out.Timeout, err = positiveSeconds("timeout", in.Timeout); err != nil {
 		return out, err
 	}
@@ -126,6 +127,23 @@ func execSpec(in v1.ExecSpec, body []byte) (session.ExecSpec, error) {
 		out.Tests = append(out.Tests, test)
 	}
 	return out, nil
+}
+
+// stdinOf is what the code is to read; nil: nothing.
+func stdinOf(in v1.ExecSpec) ([]byte, error) {
+	switch {
+	case in.Stdin != nil && in.StdinBase64 != nil:
+		return nil, transport.BadRequest("invalid_value", "stdin_base64", "stdin and stdin_base64 are two forms of one thing; give one")
+	case in.Stdin != nil:
+		return append([]byte{}, *in.Stdin...), nil
+	case in.StdinBase64 != nil:
+		decoded, err := base64.StdEncoding.DecodeString(*in.StdinBase64)
+		if err != nil {
+			return nil, transport.BadRequest("invalid_value", "stdin_base64", "stdin_base64 is not valid base64")
+		}
+		return append([]byte{}, decoded...), nil
+	}
+	return nil, nil
 }
 
 // checkQuery refuses query parameters that a route doesn't know.

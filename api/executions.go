@@ -1,13 +1,16 @@
 package api
 
 import (
+	"context"
 	"net/http"
-	"time"
 
 	"tcid/api/transport"
 	v1 "tcid/api/v1"
 	"tcid/daemon/session"
 )
+
+// begin starts what a request asks for.
+type begin func(ctx context.Context) (*session.Execution, error)
 
 func (s *Server) execute(w http.ResponseWriter, r *http.Request) error {
 	var in v1.ExecSpec
@@ -19,16 +22,13 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.session(r)
-	if err != nil {
-		return err
-	}
-	e, err := found.Submit(spec)
-	if err != nil {
-		return err
-	}
-	s.waitFor(w, r, e)
-	return nil
+	return s.run(w, r, in, body, func(context.Context) (*session.Execution, error) {
+		found, err := s.session(r)
+		if err != nil {
+			return nil, err
+		}
+		return found.Submit(spec)
+	})
 }
 
 func (s *Server) executeOnce(w http.ResponseWriter, r *http.Request) error {
@@ -47,29 +47,74 @@ func (s *Server) executeOnce(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	e, err := s.Sessions.StartOnce(r.Context(), transport.Caller(r), spec, exec)
+	return s.run(w, r, in.ExecSpec, body, func(ctx context.Context) (*session.Execution, error) {
+		return s.Sessions.StartOnce(ctx, transport.Caller(r), spec, exec)
+	})
+}
+
+// run starts an execution, unless a request with the same key did, and answers
+// in the way that the client wants.
+func (s *Server) run(w http.ResponseWriter, r *http.Request, in v1.ExecSpec, body []byte, start begin) error {
+	if err := checkQuery(r, "compact"); err != nil {
+		return err
+	}
+	compact, err := boolQuery(r, "compact")
 	if err != nil {
 		return err
 	}
-	s.waitFor(w, r, e)
+	e, leave, replay, err := s.begin(r, body, start)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	media := accepted(r, mediaJSON)
+	if in.Stream && media == mediaJSON {
+		media = mediaNDJSON
+	}
+	if media != mediaJSON {
+		return s.stream(w, r, streamOf{Execution: e, media: media, compact: compact, replay: replay})
+	}
+	answer := func() any {
+		result := executionOf(e.Result())
+		result.IdempotentReplay = replay
+		return result
+	}
+	w.Header().Set("X-Execution-Id", e.ID())
+	if in.Detach {
+		w.Header().Set("Location", "/v1/executions/"+e.ID())
+		transport.WriteJSON(w, http.StatusAccepted, answer())
+		return nil
+	}
+	transport.Await(w, r, e.Done(), answer)
 	return nil
 }
 
-// waitFor answers with the execution once it has finished. A client that goes
-// away has its execution cancelled after a while.
-func (s *Server) waitFor(w http.ResponseWriter, r *http.Request, e *session.Execution) {
-	if !transport.Await(w, r, e.Done(), func() any { return executionOf(e.Result()) }) {
-		go cancelAbandoned(e)
+// begin starts an execution that the client listens to until leave is called.
+func (s *Server) begin(r *http.Request, body []byte, start begin) (e *session.Execution, leave func(), replay bool, err error) {
+	id, replay, err := s.once.do(r, body, func(ctx context.Context) (string, error) {
+		e, err := start(ctx)
+		if err != nil {
+			return "", err
+		}
+		leave = e.Listen()
+		transport.KeepBody(r, e.Done())
+		return e.ID(), nil
+	})
+	if err != nil {
+		return nil, nil, false, err
 	}
-}
-
-// cancelAbandoned ends an execution that nobody waits for any more.
-func cancelAbandoned(e *session.Execution) {
-	select {
-	case <-e.Done():
-	case <-time.After(disconnectGrace):
-		e.Cancel()
+	e, err = s.Sessions.Execution(transport.Caller(r), id)
+	if err != nil {
+		if leave != nil {
+			leave()
+		}
+		return nil, nil, false, &session.Error{Code: session.CodeGone,
+			Message: "the code of this request has run as execution " + id + ", but its result is no longer remembered"}
 	}
+	if leave == nil {
+		leave = e.Listen()
+	}
+	return e, leave, replay, nil
 }
 
 func (s *Server) listExecutions(w http.ResponseWriter, r *http.Request) error {

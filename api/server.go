@@ -14,16 +14,15 @@ import (
 
 // Bounds of requests and connections.
 const (
-	maxFileBody     = 1 << 30
-	maxHeaderBytes  = 32 << 10
-	maxInFlight     = 1024 // requests of one principal
-	headerTimeout   = 5 * time.Second
-	unreadTimeout   = 5 * time.Second // for a body that no handler reads
-	idleTimeout     = 60 * time.Second
-	disconnectGrace = 5 * time.Second
-	defaultPage     = 100
-	maxPage         = 1000
-	maxListedFiles  = 10_000
+	maxFileBody    = 1 << 30
+	maxHeaderBytes = 32 << 10
+	maxInFlight    = 1024 // requests of one principal
+	headerTimeout  = 5 * time.Second
+	unreadTimeout  = 5 * time.Second // for a body that no handler reads
+	idleTimeout    = 60 * time.Second
+	defaultPage    = 100
+	maxPage        = 1000
+	maxListedFiles = 10_000
 )
 
 // Images lists what sessions can be made from.
@@ -54,11 +53,13 @@ type Server struct {
 	handler  http.Handler
 	guesses  *guesses
 	inFlight *inFlight
+	streams  *inFlight
+	once     *once
 }
 
 // NewServer returns a server with all routes.
 func NewServer(o Options) *Server {
-	s := &Server{Options: o, guesses: newGuesses(), inFlight: newInFlight(maxInFlight)}
+	s := &Server{Options: o, guesses: newGuesses(), inFlight: newInFlight(maxInFlight), streams: newInFlight(maxStreams), once: newOnce()}
 	mux := http.NewServeMux()
 	together := tci.NewHandler(o.Sessions, o.TCI)
 	for pattern, handle := range map[string]handlerFunc{
@@ -77,11 +78,14 @@ func NewServer(o Options) *Server {
 		"POST /v1/sessions/{id}/interrupt": s.interruptSession,
 		"POST /v1/sessions/{id}/restart":   s.restartSession,
 
-		"POST /v1/sessions/{id}/executions": s.execute,
-		"GET /v1/sessions/{id}/executions":  s.listExecutions,
-		"POST /v1/executions":               s.executeOnce,
-		"GET /v1/executions/{id}":           s.getExecution,
-		"POST /v1/executions/{id}/cancel":   s.cancelExecution,
+		"POST /v1/sessions/{id}/executions":  s.execute,
+		"GET /v1/sessions/{id}/executions":   s.listExecutions,
+		"POST /v1/sessions/{id}/complete":    s.complete,
+		"POST /v1/sessions/{id}/is_complete": s.isComplete,
+		"POST /v1/executions":                s.executeOnce,
+		"GET /v1/executions/{id}":            s.getExecution,
+		"GET /v1/executions/{id}/events":     s.streamEvents,
+		"POST /v1/executions/{id}/cancel":    s.cancelExecution,
 
 		"GET /v1/sessions/{id}/files":              s.listFiles,
 		"PUT /v1/sessions/{id}/files/{path...}":    s.putFile,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,20 +13,30 @@ import (
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	var in v1.SessionSpec
-	if _, err := readJSON(w, r, &in, true); err != nil {
+	body, err := readJSON(w, r, &in, true)
+	if err != nil {
 		return err
 	}
 	spec, err := sessionSpec(in)
 	if err != nil {
 		return err
 	}
-	created, err := s.Sessions.Create(r.Context(), transport.Caller(r), spec)
-	if err != nil {
+	id, _, err := s.once.do(r, body, func(ctx context.Context) (string, error) {
+		created, err := s.Sessions.Create(ctx, transport.Caller(r), spec)
+		if err != nil {
+			return "", err
+		}
+		if ctx.Err() != nil { // nobody would ever know its id
+			created.End("the client that asked for it has gone")
+		}
+		return created.ID(), nil
+	})
+	if err != nil || r.Context().Err() != nil {
 		return err
 	}
-	if r.Context().Err() != nil { // nobody would ever know its id
-		created.End("the client that asked for it has gone")
-		return nil
+	created, err := s.Sessions.Get(transport.Caller(r), id)
+	if err != nil {
+		return err
 	}
 	w.Header().Set("Location", "/v1/sessions/"+created.ID())
 	transport.WriteJSON(w, http.StatusCreated, s.sessionOf(created.Info()))
@@ -159,7 +170,9 @@ func (s *Server) restartSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := found.Restart(r.Context()); err != nil {
+	if _, _, err := s.once.do(r, nil, func(ctx context.Context) (string, error) {
+		return found.ID(), found.Restart(ctx)
+	}); err != nil {
 		return err
 	}
 	transport.WriteJSON(w, http.StatusOK, s.sessionOf(found.Info()))

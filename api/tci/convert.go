@@ -38,7 +38,7 @@ const maxFolded = 64 << 10
 
 // execSpec checks a request and turns it into an execution.
 func (r executeRequest) execSpec(timeout time.Duration) (session.ExecSpec, error) {
-	spec := session.ExecSpec{Timeout: timeout}
+	spec := session.ExecSpec{Timeout: timeout, Detach: true} // flights look after clients
 	if r.Code == nil {
 		return spec, transport.BadRequest("missing_field", "code", "code is missing: send the Python code to run")
 	}

@@ -58,14 +58,32 @@ type holdKey struct{}
 // Hold lets a request take from the budget. Call release when it is answered.
 func (b *Budget) Hold(r *http.Request) (held *http.Request, release func()) {
 	h := &hold{budget: b, caller: Caller(r).ID}
-	return r.WithContext(context.WithValue(r.Context(), holdKey{}, h)), func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.left += h.taken
-		if b.of[h.caller] -= h.taken; b.of[h.caller] == 0 {
-			delete(b.of, h.caller)
-		}
+	return r.WithContext(context.WithValue(r.Context(), holdKey{}, h)), h.release
+}
+
+func (h *hold) release() {
+	b := h.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left += h.taken
+	if b.of[h.caller] -= h.taken; b.of[h.caller] == 0 {
+		delete(b.of, h.caller)
 	}
+}
+
+// KeepBody lets a request's part of the budget be held until done is closed,
+// where what it brought is used for longer than the request takes.
+func KeepBody(r *http.Request, done <-chan struct{}) {
+	h := holdOf(r)
+	if h == nil || h.taken == 0 {
+		return
+	}
+	kept := &hold{budget: h.budget, caller: h.caller, taken: h.taken}
+	h.taken = 0
+	go func() {
+		<-done
+		kept.release()
+	}()
 }
 
 // holdOf is the request's, or nil.

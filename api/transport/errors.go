@@ -82,6 +82,8 @@ func sessionError(e *session.Error) *Error {
 		h.Status, h.Type, h.Code = http.StatusNotFound, TypeNotFound, "execution_not_found"
 	case session.CodeImageNotFound:
 		h.Status, h.Type, h.Code, h.Param = http.StatusNotFound, TypeNotFound, "image_not_found", "image"
+	case session.CodeGone:
+		h.Status, h.Type, h.Code = http.StatusGone, TypeNotFound, "events_gone"
 	case session.CodeConflict:
 		h.Status, h.Type, h.Code = http.StatusConflict, TypeConflict, "conflict"
 	case session.CodeCapacity:

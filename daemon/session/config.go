@@ -22,6 +22,10 @@ type Config struct {
 	TestsPerExecution    int
 	HistoryPerSession    int   // finished executions that stay readable
 	HistoryBytes         int64 // of all finished executions together
+	HistoryPerPrincipal  int64 // bytes of one principal's
+	HeldPerPrincipal     int64 // bytes of output and events of its executions under way
+	// AbandonAfter is how long an execution runs on when nobody listens any more.
+	AbandonAfter time.Duration
 	// MemoryReserve is what must stay free on the host when a session starts.
 	MemoryReserve int64
 
@@ -41,7 +45,7 @@ func DefaultConfig() Config {
 		IdleTimeout:          time.Hour,
 		TestTimeout:          6 * time.Second,
 		SessionsPerPrincipal: 1024,
-		QueuePerPrincipal:    256,
+		QueuePerPrincipal:    1024,
 		CodeBytes:            1 << 20,
 		InlineFileBytes:      32 << 20,
 		OutputBytes:          8 << 20,
@@ -50,6 +54,9 @@ func DefaultConfig() Config {
 		TestsPerExecution:    1000,
 		HistoryPerSession:    100,
 		HistoryBytes:         256 << 20,
+		HistoryPerPrincipal:  128 << 20,
+		HeldPerPrincipal:     512 << 20,
+		AbandonAfter:         10 * time.Second,
 		MemoryReserve:        512 << 20,
 		InterruptGrace:       5 * time.Second,
 		InterruptEvery:       time.Second,
@@ -81,6 +88,8 @@ const (
 	maxTailItems      = 4096
 	maxDeaths         = 5 // of idle kernels in a row, then the session has failed
 	closedRemembered  = 4096
+	eventsRemembered  = 10 * time.Minute // after an execution's end
+	maxSeenFiles      = 2000             // of a workspace, in search of changes
 	kernelDialTimeout = 20 * time.Second
 	lookEvery         = 50 * time.Millisecond  // at what a running execution has in use
 	kernelDrain       = 200 * time.Millisecond // for what a dead kernel still had to say

@@ -15,8 +15,9 @@ const (
 	CodeSessionNotFound  Code = "session_not_found" // unknown, closed, expired, or somebody else's
 	CodeExecutionUnknown Code = "execution_not_found"
 	CodeImageNotFound    Code = "image_not_found"
-	CodeConflict         Code = "conflict" // not possible in the present state
-	CodeCapacity         Code = "capacity" // try again after RetryAfter
+	CodeGone             Code = "events_gone" // it was there
+	CodeConflict         Code = "conflict"    // not possible in the present state
+	CodeCapacity         Code = "capacity"    // try again after RetryAfter
 	CodeShuttingDown     Code = "shutting_down"
 	CodeUnsupported      Code = "unsupported" // a value that this daemon doesn't offer
 	CodeInternal         Code = "internal"

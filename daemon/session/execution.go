@@ -7,6 +7,7 @@ import (
 
 	"tcid/daemon/grade"
 	"tcid/sandbox/kernel"
+	"tcid/sandbox/workspace"
 )
 
 // Statuses of an execution, as api/v1 has them.
@@ -43,6 +44,9 @@ type Execution struct {
 	startedAt  time.Time
 	finishedAt time.Time
 	out        *collector
+	log        *eventLog // nil once it is forgotten
+	held       *held     // where bytes are counted, and how many are
+	charged    int64
 	value      []byte
 	repr       *string
 	source     string
@@ -50,7 +54,14 @@ type Execution struct {
 	stateLost  bool
 	receipt    Receipt
 	grade      grade.Outcome
+	changes    []workspace.Change
+	unseen     bool    // there are more files than were looked at
+	verdicts   int     // that were told of
 	final      *Result // once finished; the collector is gone then
+
+	detached  bool // it runs on without listeners
+	listeners int
+	abandon   *time.Timer
 
 	// stop is closed when the execution is to end early; stopStatus says how.
 	stop       chan struct{}
@@ -62,6 +73,9 @@ type Execution struct {
 
 // ID returns the execution's id.
 func (e *Execution) ID() string { return e.id }
+
+// SessionID returns the id of its session.
+func (e *Execution) SessionID() string { return e.sessionID }
 
 // Done is closed when the execution has finished.
 func (e *Execution) Done() <-chan struct{} { return e.done }
@@ -125,6 +139,7 @@ func (e *Execution) begin(now time.Time) bool {
 	}
 	e.status = statusRunning
 	e.startedAt = now
+	e.recordLocked(Event{Type: typeStarted})
 	e.receipt.Queue = now.Sub(e.queuedAt)
 	return true
 }
@@ -136,10 +151,33 @@ func (e *Execution) collect(ev kernel.Event) {
 	if e.out == nil {
 		return // finished
 	}
-	e.out.add(ev)
+	shown := Event{Type: ev.Type, Text: ev.Text, Metadata: ev.Metadata, DisplayID: ev.DisplayID, Wait: ev.Wait}
 	if ev.Type == typeError {
-		e.err = &ExecError{Name: ev.Name, Value: ev.Value, Traceback: ev.Traceback}
+		shown.Error = &ExecError{Name: ev.Name, Value: ev.Value, Traceback: ev.Traceback}
+		e.err = shown.Error
 	}
+	var seen bool
+	if shown.Data, seen = e.out.add(ev); seen {
+		e.recordLocked(shown)
+	}
+}
+
+func (e *Execution) setChanges(changes []workspace.Change, complete bool) {
+	e.mu.Lock()
+	e.changes, e.unseen = changes, !complete
+	e.mu.Unlock()
+}
+
+// judged tells of verdicts, in the order of the tests, as soon as they are there.
+func (e *Execution) judged(verdicts ...grade.Verdict) []grade.Verdict {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	verdicts = counted(verdicts)
+	for i := range verdicts {
+		e.recordLocked(Event{Type: typeTest, Verdict: &verdicts[i], Index: e.verdicts})
+		e.verdicts++
+	}
+	return verdicts
 }
 
 // fail records why the execution did not end well, as the last output item.
@@ -166,7 +204,7 @@ func (e *Execution) finishUnstarted(status, why string) {
 		name = "InfraError"
 	}
 	e.fail(name, why)
-	e.finish(status, judgeUnrun(e.spec.Tests, status, ""), Receipt{Queue: time.Since(e.queuedAt)})
+	e.finish(status, e.judged(judgeUnrun(e.spec.Tests, status, "")...), Receipt{Queue: time.Since(e.queuedAt)})
 }
 
 // finish makes the execution's final result. Only the first call counts.
@@ -186,12 +224,18 @@ func (e *Execution) finish(status string, verdicts []grade.Verdict, receipt Rece
 	e.receipt = receipt
 	result := e.snapshotLocked()
 	e.final = &result
+	e.recordLocked(Event{Type: typeFinished})
+	e.held.force(e.principal, -e.charged-e.out.charged)
 	e.out = nil
 	e.spec = ExecSpec{} // only the result is kept
+	if e.abandon != nil {
+		e.abandon.Stop()
+	}
 	history := e.session.manager.history
 	e.session = nil
+	size := result.size() + e.log.size()
 	e.mu.Unlock()
-	history.add(e, result.size())
+	history.add(e, size)
 	close(e.done)
 }
 
@@ -212,7 +256,7 @@ func (e *Execution) snapshotLocked() Result {
 		Receipt: e.receipt, Outputs: e.out.outputs(),
 		DroppedStdout: e.out.dropped[typeStdout], DroppedStderr: e.out.dropped[typeStderr],
 		Value: e.value, Repr: e.repr, Source: e.source, Error: e.err,
-		StateLost: e.stateLost, Grade: e.grade,
+		StateLost: e.stateLost, Grade: e.grade, Changes: e.changes, Unseen: e.unseen,
 	}
 	if r.Source == "" {
 		r.Source = "none"
@@ -227,6 +271,9 @@ func (r Result) size() int64 {
 	n := int64(overhead) + int64(len(r.Stdout)+len(r.Stderr)+len(r.Value))
 	for _, o := range r.Outputs {
 		n += int64(len(o.Text)) + dataSize(o.Data)
+	}
+	for _, c := range r.Changes {
+		n += entryCost + int64(2*len(c.Path))
 	}
 	return n
 }

@@ -6,27 +6,37 @@ import (
 )
 
 // history finds executions by id. Finished ones stay for a while, bounded in
-// number per session and in bytes over all; the oldest go first.
+// number per session, in bytes per principal and in bytes over all; the oldest
+// go first.
 type history struct {
-	perSession int
-	maxBytes   int64
+	perSession             int
+	maxOfPrincipal, maxAll int64
 
-	mu        sync.Mutex
-	byID      map[string]*Execution
-	finished  *list.List                 // of finished, the oldest first
-	bySession map[string][]*list.Element // the same, per session
-	bytes     int64
+	mu          sync.Mutex
+	byID        map[string]*Execution
+	all         *group            // of finished
+	bySession   map[string]*group // the same, apart
+	byPrincipal map[string]*group
 }
 
+// group is finished executions, the oldest first.
+type group struct {
+	list.List
+	bytes int64
+}
+
+// finished is an execution with its places in the groups.
 type finished struct {
-	e    *Execution
-	size int64
+	e                              *Execution
+	size                           int64
+	inAll, inSession, inPrincipals *list.Element
 }
 
-func newHistory(perSession int, maxBytes int64) *history {
+func newHistory(perSession int, maxOfPrincipal, maxAll int64) *history {
 	return &history{
-		perSession: perSession, maxBytes: maxBytes,
-		byID: map[string]*Execution{}, finished: list.New(), bySession: map[string][]*list.Element{},
+		perSession: perSession, maxOfPrincipal: maxOfPrincipal, maxAll: maxAll,
+		byID: map[string]*Execution{}, all: &group{},
+		bySession: map[string]*group{}, byPrincipal: map[string]*group{},
 	}
 }
 
@@ -58,29 +68,53 @@ func (h *history) ofSession(id string) []*Execution {
 }
 
 // add counts a finished execution and drops the oldest ones that are too many.
+// The newest of all stays, however large it is.
 func (h *history) add(e *Execution, size int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id := e.sessionID
-	h.bySession[id] = append(h.bySession[id], h.finished.PushBack(finished{e, size}))
-	h.bytes += size
-	if own := h.bySession[id]; len(own) > h.perSession {
-		h.remove(own[0])
+	f := &finished{e: e, size: size}
+	own, principals := named(h.bySession, e.sessionID), named(h.byPrincipal, e.principal.ID)
+	f.inAll, f.inSession, f.inPrincipals = h.all.join(f), own.join(f), principals.join(f)
+	if own.Len() > h.perSession {
+		h.remove(own.Front())
 	}
-	for h.bytes > h.maxBytes && h.finished.Len() > 1 {
-		h.remove(h.finished.Front())
+	for principals.bytes > h.maxOfPrincipal && principals.Len() > 1 {
+		h.remove(principals.Front())
+	}
+	for h.all.bytes > h.maxAll && h.all.Len() > 1 {
+		h.remove(h.all.Front())
 	}
 }
 
-// remove drops a finished execution, which is always its session's oldest.
+// remove drops a finished execution.
 func (h *history) remove(el *list.Element) {
-	f := h.finished.Remove(el).(finished)
-	delete(h.byID, f.e.id)
-	h.bytes -= f.size
-	id := f.e.sessionID
-	if own := h.bySession[id][1:]; len(own) > 0 {
-		h.bySession[id] = own
-	} else {
-		delete(h.bySession, id)
+	f := el.Value.(*finished)
+	h.all.leave(f.inAll)
+	for _, in := range []struct {
+		groups map[string]*group
+		name   string
+		at     *list.Element
+	}{{h.bySession, f.e.sessionID, f.inSession}, {h.byPrincipal, f.e.principal.ID, f.inPrincipals}} {
+		g := in.groups[in.name]
+		if g.leave(in.at); g.Len() == 0 {
+			delete(in.groups, in.name)
+		}
 	}
+	delete(h.byID, f.e.id)
+}
+
+func named(groups map[string]*group, name string) *group {
+	if groups[name] == nil {
+		groups[name] = &group{}
+	}
+	return groups[name]
+}
+
+func (g *group) join(f *finished) *list.Element {
+	g.bytes += f.size
+	return g.PushBack(f)
+}
+
+func (g *group) leave(at *list.Element) {
+	g.bytes -= g.Remove(at).(*finished).size
 }

@@ -13,7 +13,7 @@ func remembered(h *history, session string, index int, size int64) *Execution {
 }
 
 func TestHistoryIsBoundedPerSession(t *testing.T) {
-	h := newHistory(3, 1<<20)
+	h := newHistory(3, 1<<20, 1<<20)
 	const a, b = "a", "b"
 	other := remembered(h, b, 1, 1)
 	for i := range 10 {
@@ -34,14 +34,14 @@ func TestHistoryIsBoundedPerSession(t *testing.T) {
 }
 
 func TestHistoryIsBoundedInBytes(t *testing.T) {
-	h := newHistory(100, 1000)
+	h := newHistory(100, 1000, 1000)
 	const a, b = "a", "b"
 	for i := range 10 {
 		remembered(h, a, i, 150)
 		remembered(h, b, i, 150)
 	}
-	if h.bytes > 1000 {
-		t.Errorf("%d bytes are kept, want at most 1000", h.bytes)
+	if h.all.bytes > 1000 {
+		t.Errorf("%d bytes are kept, want at most 1000", h.all.bytes)
 	}
 	running := &Execution{id: "running", sessionID: a}
 	h.track(running)
@@ -51,5 +51,28 @@ func TestHistoryIsBoundedInBytes(t *testing.T) {
 	}
 	if _, ok := h.get("running"); !ok {
 		t.Error("a running execution is forgotten")
+	}
+}
+
+func TestHistoryIsBoundedPerPrincipal(t *testing.T) {
+	h := newHistory(100, 500, 10_000)
+	of := func(who string, index int) *Execution {
+		e := &Execution{id: fmt.Sprintf("%s-%d", who, index), sessionID: "of " + who, principal: Principal{ID: who}}
+		h.track(e)
+		h.add(e, 100)
+		return e
+	}
+	quiet := of("quiet", 0)
+	for i := range 50 {
+		of("loud", i)
+	}
+	if _, ok := h.get(quiet.id); !ok {
+		t.Error("a principal's execution gave way to another's")
+	}
+	if n := len(h.ofSession("of loud")); n != 5 {
+		t.Errorf("%d executions of the other are known, want 5", n)
+	}
+	if h.all.bytes != 600 || h.all.Len() != 6 || len(h.byPrincipal) != 2 {
+		t.Errorf("%d bytes in %d executions of %d principals", h.all.bytes, h.all.Len(), len(h.byPrincipal))
 	}
 }

@@ -35,6 +35,7 @@ type Manager struct {
 	images  Images
 	log     *zap.Logger
 	history *history
+	held    *held
 	free    func() (int64, error) // the host's available memory
 
 	mu       sync.Mutex
@@ -57,7 +58,8 @@ type ended struct {
 func NewManager(cfg Config, backend sandbox.Backend, images Images, log *zap.Logger) *Manager {
 	return &Manager{
 		cfg: cfg, backend: backend, images: images, log: log,
-		history:  newHistory(cfg.HistoryPerSession, cfg.HistoryBytes),
+		history:  newHistory(cfg.HistoryPerSession, cfg.HistoryPerPrincipal, cfg.HistoryBytes),
+		held:     newHeld(cfg.HeldPerPrincipal),
 		free:     availableMemory,
 		sessions: map[string]*Session{}, counts: map[string]int{},
 		queued: map[string]int{}, gone: map[string]ended{},
@@ -158,7 +160,7 @@ func (m *Manager) start(ctx context.Context, p Principal, spec Spec) (_ *Session
 	s := &Session{
 		id: newID(sessionPrefix), principal: p, manager: m, spec: spec, digest: image.Digest,
 		releaseImage: release,
-		wake: make(chan struct{}, 1), restarts: make(chan chan error),
+		wake:         make(chan struct{}, 1), restarts: make(chan chan error), asks: make(chan func()),
 		closing: make(chan struct{}), closed: make(chan struct{}),
 		state: stateReady, idle: *spec.IdleTimeout, metadata: maps.Clone(spec.Metadata),
 	}

@@ -32,6 +32,11 @@ type collector struct {
 	displayed int64 // bound of one display item
 	errors    int
 
+	// take counts bytes that are kept, and may refuse them; charged sums them up.
+	take    func(n int64) bool
+	charged int64
+
+	byID    map[string]*item // display items that can be updated
 	head    []*item
 	tail    []*item // once headLeft is 0
 	dropped map[string]int64
@@ -53,33 +58,52 @@ func newCollector(outputBytes, displayBytes int64) *collector {
 	tail := outputBytes / 4
 	return &collector{
 		headLeft: outputBytes - tail, tailMax: tail, displayed: displayBytes,
-		dropped: map[string]int64{},
+		dropped: map[string]int64{}, byID: map[string]*item{},
+		take: func(int64) bool { return true },
 	}
 }
 
-func (c *collector) add(e kernel.Event) {
+// add takes an event. It returns the data that stands for what is displayed, and
+// whether anything is to be seen of the event at all.
+func (c *collector) add(e kernel.Event) (data map[string]any, seen bool) {
 	switch e.Type {
 	case typeStdout, typeStderr:
 		c.total += int64(len(e.Text))
 		c.addText(e.Type, e.Text)
-	case typeDisplay, typeResult, "update_display_data":
-		kind := e.Type
-		if kind != typeResult {
-			kind = typeDisplay
+		return nil, e.Text != ""
+	case typeUpdateDisplay:
+		if it := c.byID[e.DisplayID]; it != nil {
+			return c.update(it, e.Data), true
 		}
-		c.addDisplay(kind, e.Data)
+		return c.addDisplay(typeDisplay, e.DisplayID, e.Data)
+	case typeDisplay, typeResult:
+		return c.addDisplay(e.Type, e.DisplayID, e.Data)
 	case typeError:
 		if c.errors++; c.errors > maxErrorItems {
-			return
+			return nil, false
 		}
 		it := &item{kind: typeError}
 		it.text.WriteString(tracebackText(e))
 		c.append(it)
 	}
+	return nil, true
+}
+
+// charge counts bytes that are kept, unless they are refused.
+func (c *collector) charge(n int64) bool {
+	if !c.take(n) {
+		return false
+	}
+	c.charged += n
+	return true
 }
 
 func (c *collector) addText(kind, text string) {
 	if text == "" {
+		return
+	}
+	if !c.charge(int64(len(text))) {
+		c.dropped[kind] += int64(len(text))
 		return
 	}
 	if crowded(c.head, maxHeadItems) && c.head[len(c.head)-1].kind != kind {
@@ -128,23 +152,44 @@ func (c *collector) trimTail() {
 func (c *collector) drop(kind string, n int64) {
 	c.dropped[kind] += n
 	c.tailBytes -= n
+	c.charge(-n)
 }
 
-func (c *collector) addDisplay(kind string, data map[string]any) {
-	size := dataSize(data)
-	c.total += size
-	if c.displays++; c.displays > maxDisplays || size > c.displayed || c.shown+size > maxDisplaysBytes {
+// addDisplay keeps a display item, or where that is too large a note in its
+// place, and returns what is kept.
+func (c *collector) addDisplay(kind, id string, data map[string]any) (kept map[string]any, seen bool) {
+	if c.displays++; c.displays > maxDisplays {
+		size := dataSize(data)
+		c.total += size
 		c.droppedDisplays++
 		c.droppedDisplayBytes += size
-		if c.displays <= maxDisplays {
-			c.append(&item{kind: kind, data: map[string]any{
-				"text/plain": fmt.Sprintf("[display item of %d bytes dropped: over the limit]", size),
-			}})
-		}
-		return
+		return nil, false
+	}
+	it := &item{kind: kind}
+	if id != "" {
+		c.byID[id] = it
+	}
+	c.append(it)
+	return c.update(it, data), true
+}
+
+// update gives a display item new data, or a note in the place of data that is
+// too large.
+func (c *collector) update(it *item, data map[string]any) map[string]any {
+	size := dataSize(data)
+	c.total += size
+	c.shown -= it.size
+	c.charge(-it.size)
+	if size > c.displayed || c.shown+size > maxDisplaysBytes || !c.charge(size) {
+		c.droppedDisplays++
+		c.droppedDisplayBytes += size
+		data, size = map[string]any{
+			"text/plain": fmt.Sprintf("[display item of %d bytes dropped: over the limit]", size),
+		}, 0
 	}
 	c.shown += size
-	c.append(&item{kind: kind, data: data, size: size})
+	it.data, it.size = data, size
+	return data
 }
 
 func (c *collector) append(it *item) {

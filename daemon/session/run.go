@@ -45,11 +45,12 @@ func (r *run) do(release func()) {
 	s.sandbox.ResetPeaks()
 
 	status := r.prepare()
+	files := s.filesBefore()
 	if status == "" {
 		status = r.code(before)
 	}
 	wall := time.Since(start)
-	verdicts := counted(r.judge(status))
+	verdicts := r.judge(status)
 	after, err := s.sandbox.Usage()
 	if err != nil {
 		s.log.Warn("a session's usage can't be read", zap.Error(err))
@@ -59,6 +60,7 @@ func (r *run) do(release func()) {
 		receipt.LimitsHit = append(receipt.LimitsHit, limitTime)
 	}
 	r.measure(&receipt)
+	e.setChanges(s.filesAfter(files))
 	billed(&receipt)
 	release()
 	e.finish(status, verdicts, receipt)
@@ -68,6 +70,7 @@ func (r *run) do(release func()) {
 // an execution that can't go on.
 func (r *run) prepare() string {
 	for _, f := range r.execution.spec.Files {
+		r.session.lastFiles = nil
 		if err := r.session.putFile(f); err != nil {
 			r.execution.fail("FileError", err.Error())
 			return statusError
@@ -235,7 +238,7 @@ func (r *run) judge(status string) []grade.Verdict {
 			name = e.err.Name
 		}
 		e.mu.Unlock()
-		return judgeUnrun(e.spec.Tests, status, name)
+		return e.judged(judgeUnrun(e.spec.Tests, status, name)...)
 	}
 	if len(e.spec.Tests) == 0 {
 		return nil
@@ -243,7 +246,7 @@ func (r *run) judge(status string) []grade.Verdict {
 	partial := e.Result() // the output so far, which conditions may look at
 	verdicts := make([]grade.Verdict, 0, len(e.spec.Tests))
 	for _, t := range e.spec.Tests {
-		verdicts = append(verdicts, r.judgeOne(t, partial.Stdout, partial.Stderr))
+		verdicts = append(verdicts, e.judged(r.judgeOne(t, partial.Stdout, partial.Stderr))...)
 	}
 	return verdicts
 }

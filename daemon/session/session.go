@@ -36,8 +36,10 @@ type Session struct {
 
 	sandbox      sandbox.Sandbox
 	releaseImage func()
-	kernel       *liveKernel // used by the worker only
-	deaths       int         // of idle kernels since the last execution; likewise
+	kernel       *liveKernel         // used by the worker only
+	deaths       int                 // of idle kernels since the last execution; likewise
+	lastFiles    *workspace.Snapshot // after the last execution; nil: unknown; likewise
+	asks         chan func()         // what the worker is to do between executions
 
 	wake     chan struct{}   // something was queued
 	restarts chan chan error // requests for a new kernel
@@ -59,7 +61,8 @@ type Session struct {
 	kernels     int64 // restarts
 	stateLost   bool  // the kernel died since the last execution
 	timer       *time.Timer
-	uses        int // file transfers under way, which keep it from idling out
+	uses        int  // file transfers under way, which keep it from idling out
+	touched     bool // files may have been written since the last execution
 }
 
 // ID returns the session's id.
@@ -119,6 +122,10 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.manager.held.full(s.principal) {
+		return nil, &Error{Code: CodeCapacity, RetryAfter: time.Second,
+			Message: fmt.Sprintf("your executions hold %d MiB of output, the most that is allowed; try again when some have finished", s.manager.cfg.HeldPerPrincipal>>20)}
+	}
 	if err := s.manager.enqueueSlot(s.principal); err != nil {
 		return nil, err
 	}
@@ -134,8 +141,11 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 		id: newID(executionPrefix), principal: s.principal, sessionID: s.id, session: s, index: s.count,
 		spec: spec, queuedAt: time.Now(), status: statusQueued,
 		done: make(chan struct{}), stop: make(chan struct{}),
-		out: newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
+		out:  newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
+		log:  newEventLog(spec.MaxOutputBytes, maxDisplaysBytes),
+		held: s.manager.held, detached: spec.Detach,
 	}
+	e.out.take = func(n int64) bool { return e.held.take(e.principal, n) }
 	s.queue = append(s.queue, e)
 	s.lastExecute, s.lastUse = e.queuedAt, e.queuedAt
 	s.manager.history.track(e)
@@ -222,11 +232,13 @@ func (s *Session) UseFiles() (dir *workspace.Dir, done func(), err error) {
 		return nil, nil, s.goneErrorLocked()
 	}
 	s.uses++
+	s.touched = true
 	s.lastUse = time.Now()
 	return s.sandbox.Workspace(), sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.uses--
+		s.touched = true
 		s.lastUse = time.Now()
 		s.armLocked()
 	}), nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tcid/daemon/grade"
+	"tcid/sandbox/workspace"
 )
 
 // Principal is who asks: "uid:1000" on the Unix socket, "key:<name>" on TCP.
@@ -64,6 +65,7 @@ type ExecSpec struct {
 	Cwd            string
 	Files          []File
 	MaxOutputBytes int64 // 0: the default
+	Detach         bool  // run on when nobody listens
 }
 
 // Filter chooses sessions; empty fields choose all.
@@ -123,6 +125,8 @@ type Result struct {
 	Error         *ExecError
 	StateLost     bool
 	Grade         grade.Outcome
+	Changes       []workspace.Change // of files, by path
+	Unseen        bool               // there are more files than were looked at
 }
 
 // ExecError tells why an execution did not end ok.

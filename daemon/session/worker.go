@@ -69,6 +69,8 @@ func (s *Session) work() {
 		case <-s.closing:
 			return
 		case <-s.wake:
+		case ask := <-s.asks:
+			ask()
 		case done := <-s.restarts:
 			done <- s.replaceKernel()
 		case <-s.sandbox.Done():

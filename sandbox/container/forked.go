@@ -102,7 +102,6 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 			err = context.Cause(ctx)
 		}
 		if errors.Is(err, errZygoteGone) {
-			z.condemn()
 			go z.stop()
 		} else if z.endsSoon() {
 			err = fmt.Errorf("%w: %w", errZygoteGone, err)
@@ -288,6 +287,7 @@ func (p *process) forkOrStart(ctx context.Context, listener *os.File, anew bool)
 		if err = p.fork(ctx, z, listener, anew); !errors.Is(err, errZygoteGone) {
 			return err
 		}
+		z.condemn() // its end may not have been noticed yet, and the next try would meet it again
 	}
 	if x.used > 0 || errors.Is(err, errZygoteGone) {
 		return err

@@ -157,7 +157,7 @@ func (c *Conn) handle(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	final := m.Type == typeDone || m.Type == typeVerdict
+	final := isAnswer(m.Type)
 	if final && (*m.ID != call.id || m.Type != answers[call.kind]) {
 		return protocolErrorf("an answer to another request")
 	}
@@ -182,6 +182,14 @@ func (c *Conn) handle(frame []byte) error {
 		c.mu.Unlock()
 	}
 	return nil
+}
+
+func isAnswer(kind string) bool {
+	switch kind {
+	case typeDone, typeVerdict, typeCompletions, typeCompleteness:
+		return true
+	}
+	return false
 }
 
 // receiver is the call that an event belongs to. Events of a request that the

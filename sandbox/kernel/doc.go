@@ -37,6 +37,8 @@
 //
 //	{"type":"execute","id":1,"code":"1+1","stdin":null,"env":{},"cwd":""}
 //	{"type":"condition","id":2,"expr":"result == 2","stdout":"","stderr":""}
+//	{"type":"complete","id":3,"code":"pri","cursor":3}
+//	{"type":"is_complete","id":4,"code":"if x:"}
 //
 // stdin is base64, or null for end-of-file at once. env and cwd (relative to
 // the kernel's first working directory) hold for this execution; a cwd that
@@ -56,13 +58,19 @@
 //	 "result_repr":"2","result_source":"expression"}
 //	{"seq":6,"type":"verdict","id":2,"status":"passed","message":""}
 //
+//	{"seq":7,"type":"clear_output","wait":true}
+//	{"seq":8,"type":"completions","id":3,"matches":["print"],"start":0,"end":3}
+//	{"seq":9,"type":"completeness","id":4,"status":"incomplete","indent":"    "}
+//
 // update_display_data is as display_data; both have "display_id" when the
 // display can be updated. traceback is lines without line ends. done ends an
 // execution: status is ok, error or interrupted; result is present when
 // result_json is true, which says that it is losslessly JSON; result_repr is
 // null when result_source is "none", else that is "expression" or "variable".
 // verdict ends a condition: passed, wrong_answer, runtime_error, compile_error
-// or interrupted. Output that comes while nothing runs is kept and sent with
+// or interrupted. completions ends a complete, whose places are characters, and
+// completeness an is_complete: complete, incomplete or invalid. clear_output says
+// that what was shown is to go, with wait when more comes. Output that comes while nothing runs is kept and sent with
 // the next request.
 //
 // # Acknowledgement

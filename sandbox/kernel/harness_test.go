@@ -224,6 +224,8 @@ func transcript(events []Event) string {
 			}
 		case TypeError:
 			lines = append(lines, fmt.Sprintf("%s: %s", e.Name, e.Value))
+		case TypeClearOutput:
+			lines = append(lines, e.Type+" "+map[bool]string{true: "wait"}[e.Wait])
 		default:
 			keys := make([]string, 0, len(e.Data))
 			for k, v := range e.Data {

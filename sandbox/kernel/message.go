@@ -6,15 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // Bounds of one event, beside MaxFrame.
 const (
 	maxMIMEKeys   = 32
 	maxMIMEKey    = 128
-	maxLines      = 4096 // of a traceback
+	maxLines      = 4096 // of a traceback; matches of a completion
 	maxName       = 1024 // bytes of an exception's name
 	maxDisplayID  = 512
+	maxIndent     = 1024
 	maxResult     = 2 << 20 // bytes of a result's JSON; kernels send at most 1 MiB
 	maxMetadata   = 8 << 20
 	maxOtherFrame = 4 << 20 // a frame that is neither display nor output
@@ -29,10 +31,14 @@ const (
 	TypeDisplay       = "display_data"
 	TypeUpdateDisplay = "update_display_data"
 	TypeResult        = "execute_result"
+	TypeClearOutput   = "clear_output"
 	TypeError         = "error"
 
 	typeDone    = "done"
 	typeVerdict = "verdict"
+
+	typeCompletions  = "completions"
+	typeCompleteness = "completeness"
 )
 
 // Event is something that an execution shows.
@@ -48,6 +54,8 @@ type Event struct {
 	Metadata json.RawMessage
 	// DisplayID names a display that can be updated; empty if it cannot.
 	DisplayID string
+	// Wait says that a clear_output takes effect when the next output comes.
+	Wait bool
 	// Name, Value and Traceback (lines without line ends) are the error's.
 	Name, Value string
 	Traceback   []string
@@ -62,6 +70,7 @@ type message struct {
 	Data         bundle          `json:"data"`
 	Metadata     json.RawMessage `json:"metadata"`
 	DisplayID    *string         `json:"display_id"`
+	Wait         *bool           `json:"wait"`
 	Name         *string         `json:"name"`
 	Value        *string         `json:"value"`
 	Traceback    lines           `json:"traceback"`
@@ -71,6 +80,10 @@ type message struct {
 	ResultRepr   *string         `json:"result_repr"`
 	ResultSource *string         `json:"result_source"`
 	Message      *string         `json:"message"`
+	Matches      lines           `json:"matches"`
+	Start        *int64          `json:"start"`
+	End          *int64          `json:"end"`
+	Indent       *string         `json:"indent"`
 }
 
 // bundle is MIME data. It is decoded key by key: the limit on the number of
@@ -118,7 +131,7 @@ type lines []string
 func (l *lines) UnmarshalJSON(raw []byte) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return protocolErrorf("a traceback is not an array")
+		return protocolErrorf("a list of strings is not an array")
 	}
 	*l = lines{}
 	for d.More() {
@@ -128,7 +141,7 @@ func (l *lines) UnmarshalJSON(raw []byte) error {
 		}
 		line, ok := t.(string)
 		if !ok || len(*l) == maxLines {
-			return protocolErrorf("a traceback is not at most %d strings", maxLines)
+			return protocolErrorf("a list is not one of at most %d strings", maxLines)
 		}
 		*l = append(*l, line)
 	}
@@ -202,6 +215,14 @@ func (m *message) check(size int) error {
 		if !verdicts[*m.Status] {
 			return protocolErrorf("an unknown verdict")
 		}
+	case typeCompletions:
+		if *m.Start < 0 || *m.End < *m.Start {
+			return protocolErrorf("completions of what lies before the code")
+		}
+	case typeCompleteness:
+		if !completenesses[*m.Status] || len(*m.Indent) > maxIndent || strings.Trim(*m.Indent, " \t") != "" {
+			return protocolErrorf("an unknown kind of completeness")
+		}
 	}
 	return nil
 }
@@ -237,6 +258,7 @@ func (m *message) checkDone() error {
 func (m *message) event() Event {
 	return Event{
 		Type: m.Type, Text: value(m.Text), Data: m.Data, Metadata: m.Metadata, DisplayID: value(m.DisplayID),
+		Wait: m.Wait != nil && *m.Wait,
 		Name: value(m.Name), Value: value(m.Value), Traceback: m.Traceback,
 	}
 }

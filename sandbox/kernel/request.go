@@ -10,6 +10,9 @@ import (
 const (
 	KindExecute   = "execute"
 	KindCondition = "condition"
+
+	kindComplete   = "complete"
+	kindIsComplete = "is_complete"
 )
 
 // Statuses of an Outcome.
@@ -35,8 +38,17 @@ const (
 	VerdictInterrupted  = "interrupted"
 )
 
+// Answers to whether code is complete.
+const (
+	CodeComplete   = "complete"
+	CodeIncomplete = "incomplete"
+	CodeInvalid    = "invalid"
+)
+
 // answers is the type of message that ends each kind of request.
-var answers = map[string]string{KindExecute: typeDone, KindCondition: typeVerdict}
+var answers = map[string]string{
+	KindExecute: typeDone, KindCondition: typeVerdict, kindComplete: typeCompletions, kindIsComplete: typeCompleteness,
+}
 
 // ExecuteRequest is one cell.
 type ExecuteRequest struct {
@@ -64,6 +76,31 @@ type Outcome struct {
 type Verdict struct {
 	Status  string // one of the Verdict constants
 	Message string
+}
+
+// Completions are what could stand between two characters of code.
+type Completions struct {
+	Matches    []string
+	Start, End int64
+}
+
+// Completeness is whether code could run as it is.
+type Completeness struct {
+	Status string // one of the Code constants
+	Indent string // of the next line, when more have to follow
+}
+
+type completeMessage struct {
+	Type   string `json:"type"`
+	ID     int64  `json:"id"`
+	Code   string `json:"code"`
+	Cursor int64  `json:"cursor"`
+}
+
+type isCompleteMessage struct {
+	Type string `json:"type"`
+	ID   int64  `json:"id"`
+	Code string `json:"code"`
 }
 
 type executeMessage struct {
@@ -132,6 +169,37 @@ func (c *Conn) Condition(ctx context.Context, expr, stdout, stderr string) (Verd
 		return conditionMessage{Type: KindCondition, ID: id, Expr: expr, Stdout: stdout, Stderr: stderr}
 	})
 	return c.verdict(ctx, k, err, "evaluate a condition")
+}
+
+// Complete asks what could stand at a place in code, given in characters. User
+// code may run; what it prints is dropped. ctx is as Execute's.
+func (c *Conn) Complete(ctx context.Context, code string, cursor int64) (Completions, error) {
+	k, err := c.send(ctx, kindComplete, nil, func(id int64) any {
+		return completeMessage{Type: kindComplete, ID: id, Code: code, Cursor: cursor}
+	})
+	var m *message
+	if err == nil {
+		m, err = c.wait(ctx, k)
+	}
+	if err != nil {
+		return Completions{}, fmt.Errorf("complete code: %w", err)
+	}
+	return Completions{Matches: m.Matches, Start: *m.Start, End: *m.End}, nil
+}
+
+// IsComplete asks whether code could run as it is. ctx is as Execute's.
+func (c *Conn) IsComplete(ctx context.Context, code string) (Completeness, error) {
+	k, err := c.send(ctx, kindIsComplete, nil, func(id int64) any {
+		return isCompleteMessage{Type: kindIsComplete, ID: id, Code: code}
+	})
+	var m *message
+	if err == nil {
+		m, err = c.wait(ctx, k)
+	}
+	if err != nil {
+		return Completeness{}, fmt.Errorf("look whether code is complete: %w", err)
+	}
+	return Completeness{Status: *m.Status, Indent: *m.Indent}, nil
 }
 
 // adopt makes the orphan the current call.

@@ -152,7 +152,7 @@ func TestIPython(t *testing.T) {
 		{"display classes", "from IPython.display import HTML, Markdown, Math, JSON, SVG\ndisplay(HTML('<b>'), Markdown('*m*'), Math('x'))",
 			"display_data text/html=<b> text/plain=<IPython.core.display.HTML object>|display_data text/markdown=*m* text/plain=<IPython.core.display.Markdown object>|display_data text/latex=$\\displaystyle x$ text/plain=<IPython.core.display.Math object>"},
 		{"gui", "%gui\n%matplotlib --list", ""},
-		{"clear_output", "from IPython.display import clear_output\nprint('kept'); clear_output(wait=True)", "out:kept\n"},
+		{"clear_output", "from IPython.display import clear_output\nprint('kept'); clear_output(wait=True); clear_output()", "out:kept\n|clear_output wait|clear_output "},
 		{"callbacks", "seen = []\nget_ipython().events.register('post_run_cell', lambda r: seen.append((r.success, r.info.raw_cell)))", ""},
 		{"after the next cell", "1/0", "ZeroDivisionError: division by zero"},
 		{"was told", "seen[-1]", "execute_result text/plain=(False, '1/0')"},

@@ -45,31 +45,38 @@ func (d *Dir) List(ctx context.Context, name string, recursive bool, maxEntries 
 		return nil, false, fail("list", rel, err)
 	}
 	defer d.release()
-	l := &lister{dir: d, ctx: ctx, recursive: recursive, left: maxEntries}
-	entries, err := l.read(rel)
-	if err == nil {
-		err = l.emit(rel, entries)
-	}
-	if err != nil {
+	l := &lister{dir: d, ctx: ctx, recursive: recursive, left: maxEntries, maxScan: maxScanBytes,
+		found: func(path string, st *unix.Stat_t) { infos = append(infos, newInfo(path, st)) }}
+	if err := l.list(rel); err != nil {
 		return nil, false, fail("list", rel, err)
 	}
-	return l.infos, l.truncated, nil
+	return infos, l.truncated, nil
 }
 
 type lister struct {
 	dir       *Dir
 	ctx       context.Context
 	recursive bool
-	left      int // entries that still fit
-	infos     []FileInfo
+	skip      func(name string) bool // leaves entries out; nil: none
+	left      int                    // entries that still fit
+	maxScan   int                    // bound of scanned
+	found     func(path string, st *unix.Stat_t)
 	truncated bool
-	listed    int // bytes of paths in infos
+	listed    int // bytes of paths found
 	scanned   int // bytes of names read
 }
 
 type entry struct {
 	name string
 	st   unix.Stat_t
+}
+
+func (l *lister) list(rel string) error {
+	entries, err := l.read(rel)
+	if err != nil {
+		return err
+	}
+	return l.emit(rel, entries)
 }
 
 // emit adds entries of the directory rel and, when asked to, what is below
@@ -87,7 +94,7 @@ func (l *lister) emit(rel string, entries []entry) error {
 		}
 		l.left--
 		l.listed += len(path)
-		l.infos = append(l.infos, newInfo(path, &e.st))
+		l.found(path, &e.st)
 		if !l.recursive || e.st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			continue
 		}
@@ -161,15 +168,17 @@ func (l *lister) names(f *os.File) ([]string, error) {
 		batch, err := f.Readdirnames(nameBatch)
 		for _, name := range batch {
 			l.scanned += len(name) + scanCost
+			if l.skip == nil || !l.skip(name) {
+				names = append(names, name)
+			}
 		}
-		names = append(names, batch...)
 		if err == io.EOF {
 			return names, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if l.scanned > maxScanBytes {
+		if l.scanned > l.maxScan {
 			l.truncated = true
 			return names, nil
 		}

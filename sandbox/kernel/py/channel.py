@@ -14,6 +14,7 @@ from _thread import get_ident
 from collections import deque
 
 PROTOCOL = 1
+REQUESTS = ("execute", "condition", "complete", "is_complete")
 # Bytes of events that the daemon has not acknowledged; more makes output wait.
 WINDOW = 16 << 20
 # A request longer than this is refused: the daemon checks it first.
@@ -226,7 +227,7 @@ class Channel:
             self.ready = True
             self.pump()
             self.wake_main()  # it takes over the reading
-        elif kind in ("execute", "condition") and self.ready:
+        elif kind in REQUESTS and self.ready:
             number = int(message["id"])
             # The next request may overtake the acknowledgement of the answer.
             if (self.active and not self.active_seq) or number <= self.last_id:

@@ -184,6 +184,11 @@ class Displayer:
         kwargs["update"] = True
         self.display(obj, display_id=display_id, **kwargs)
 
+    def clear(self, wait=False):
+        """Says that what was shown so far is to go, or with wait that it is to go
+        when more comes."""
+        self.emit({"type": "clear_output", "wait": bool(wait)})
+
     def send(self, kind, data, metadata, display_id=None, hold=False):
         if not data:
             return

@@ -10,6 +10,7 @@ import sys
 import warnings
 
 import IPython
+from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -17,7 +18,7 @@ from IPython.display import update_display
 from traitlets import Any
 from traitlets.config import Config
 
-from . import errors
+from . import completion, errors
 from .display import PLAIN, clean
 from .magics import run_command
 from .plain import PlainShell
@@ -69,7 +70,9 @@ class _Publisher(DisplayPublisher):
         self.displayer.send(kind, data, metadata, (transient or {}).get("display_id"))
 
     def clear_output(self, wait=False):
-        """Does nothing: output that has been sent can't be taken back."""
+        """Says that what was shown is to go: clients that show output as it comes
+        can do that."""
+        self.displayer.clear(wait)
 
 
 class _IPython(InteractiveShell):
@@ -94,6 +97,8 @@ class IPythonShell(PlainShell):
         # No database, and no thread that writes to it.
         config.HistoryManager.enabled = False
         config.HistoryAccessor.enabled = False
+        # Jedi takes more memory than a session's own, and reads the disk.
+        config.Completer.use_jedi = False
         # IPython's own are in builtins.
         del self.namespace["display"], self.namespace["update_display"]
         self._ip = ip = _IPython.instance(
@@ -120,6 +125,18 @@ class IPythonShell(PlainShell):
         history = self._ip.history_manager
         history.store_inputs(self._ip.execution_count, code)
         history.db_input_cache = []  # there is no database
+
+    def complete(self, code, cursor):
+        code = code[:cursor]  # what follows confuses the lookup of attributes
+        with provisionalcompleter():
+            found = list(rectify_completions(code, self._ip.Completer.completions(code, len(code))))
+        names = completion.bounded(c.text for c in found)
+        if not names:
+            return [], cursor, cursor
+        return names, found[0].start, found[0].end
+
+    def completeness(self, code):
+        return self._ip.check_complete(code)
 
     def run(self, code, filename):
         ip = self._ip

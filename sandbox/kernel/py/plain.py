@@ -6,7 +6,7 @@ import ast
 import linecache
 import re
 
-from . import charts, magics
+from . import charts, completion, magics
 from .bound import ResultWatch
 from .display import bundle
 from .shell import Outcome, Shell, failed
@@ -92,6 +92,13 @@ class PlainShell(Shell):
         for compiled in codes:
             value = self._evaluate(compiled)
         return value if last is not None else None
+
+    def complete(self, code, cursor):
+        names, start = completion.complete(code, cursor, self.namespace)
+        return names, start, cursor
+
+    def completeness(self, code):
+        return completion.completeness(code, lambda source: self._parse(source, "<input>"))
 
     # Compiling.
 

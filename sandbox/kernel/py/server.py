@@ -95,10 +95,15 @@ class Server:
             return
         number = int(request["id"])
         try:
-            if request["type"] == "execute":
+            kind = request["type"]
+            if kind == "execute":
                 self._finish_execute(number, self._bare(error))
-            else:
+            elif kind == "condition":
                 self._finish_condition(number, ("runtime_error", type(error).__name__))
+            elif kind == "complete":
+                self._finish_complete(number, ([], 0, 0))
+            else:
+                self._finish_is_complete(number, ("invalid", ""))
         except BaseException:
             os._exit(70)  # better a dead kernel than one that never answers
 
@@ -107,8 +112,12 @@ class Server:
         self._output.begin()
         if kind == "execute":
             self._finish_execute(number, self._execute(request))
-        else:
+        elif kind == "condition":
             self._finish_condition(number, self._condition(request))
+        elif kind == "complete":
+            self._finish_complete(number, self._complete(request))
+        else:
+            self._finish_is_complete(number, self._is_complete(request))
 
     def _as_user(self, function, *args):
         """Runs function as user code, whatever comes: returns its answer, or
@@ -180,6 +189,25 @@ class Server:
     def _finish_condition(self, number, verdict):
         status, message = verdict
         self._finish({"type": "verdict", "id": number, "status": status, "message": message}, number)
+
+    def _complete(self, request):
+        code, cursor = request["code"], int(request["cursor"])
+        answer = self._as_user(self._shell.complete, code, cursor)
+        self._leave_child(0)
+        return ([], cursor, cursor) if isinstance(answer, BaseException) else answer
+
+    def _finish_complete(self, number, answer):
+        names, start, end = answer
+        self._finish({"type": "completions", "id": number, "matches": names, "start": start, "end": end}, number)
+
+    def _is_complete(self, request):
+        answer = self._as_user(self._shell.completeness, request["code"])
+        self._leave_child(0)
+        return ("invalid", "") if isinstance(answer, BaseException) else answer
+
+    def _finish_is_complete(self, number, answer):
+        status, indent = answer
+        self._finish({"type": "completeness", "id": number, "status": status, "indent": indent}, number)
 
     def _finish(self, message, number):
         self._output.emit(message, final=number)

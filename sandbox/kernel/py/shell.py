@@ -68,6 +68,16 @@ class Shell:
         except BaseException as e:
             return "runtime_error", _one_line(e)
 
+    def complete(self, code, cursor):
+        """What could stand at the cursor: names, and the start and end of what
+        they replace, in characters. Runs as user code."""
+        raise NotImplementedError
+
+    def completeness(self, code):
+        """Whether code could run: "complete", "incomplete" or "invalid", and the
+        indent of the next line."""
+        raise NotImplementedError
+
 
 def find_shell():
     """The class of the best shell that this Python has the packages for."""
