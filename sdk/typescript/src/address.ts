@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
+import { text, wellFormed } from "./options.js";
+
 const SYSTEM_SOCKET = "/run/tcid/tcid.sock";
 const FALLBACK = "http://127.0.0.1:8787";
 
@@ -52,10 +54,29 @@ export function parseBaseUrl(baseUrl: string): Address {
 
 /** Encodes one segment of a path. */
 export function segment(text: string): string {
-  const encoded = encodeURIComponent(text).replace(
+  return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-  // Dots are left alone, and servers resolve these two.
-  return encoded === "." || encoded === ".." ? encoded.replaceAll(".", "%2E") : encoded;
+}
+
+/** Encodes an id. The two that URLs can't hold, however they are encoded, are a RangeError. */
+export function idSegment(name: string, id: unknown): string {
+  const given = wellFormed(text(name, id));
+  if (given === "." || given === "..") throw new RangeError(`${name} ${JSON.stringify(given)} is no id`);
+  return segment(given);
+}
+
+/** Encodes the path of a file. */
+export function fileSegments(path: string): string {
+  // As in a file system, slashes that stand together are one, and a dot is nothing.
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.length === 0) return "%2F";
+  if (/\/\.?$/.test(path)) parts.push("");
+  // A leading slash is kept, in a form that survives: the daemon knows absolute
+  // paths below the workspace. URLs would resolve dots between slashes, also encoded
+  // ones: then no slash is left as it is, and the daemon sees and refuses them.
+  const dotted = parts.includes("..");
+  const root = dotted || path.startsWith("/") ? "%2F" : "";
+  return root + parts.map(segment).join(dotted ? "%2F" : "/");
 }

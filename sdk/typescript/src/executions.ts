@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 
-import { segment } from "./address.js";
+import { idSegment } from "./address.js";
 import { ConnectionFailed, EventsGone } from "./errors.js";
 import { Execution } from "./models.js";
 import { count, text } from "./options.js";
@@ -192,9 +192,9 @@ export function keyOf(idempotencyKey: string | undefined): string {
 }
 
 function sessionPath(sessionId: string): string {
-  return `/v1/sessions/${segment(text("sessionId", sessionId))}/executions`;
+  return `/v1/sessions/${idSegment("sessionId", sessionId)}/executions`;
 }
 
 function executionPath(executionId: string): string {
-  return `/v1/executions/${segment(text("executionId", executionId))}`;
+  return `/v1/executions/${idSegment("executionId", executionId)}`;
 }

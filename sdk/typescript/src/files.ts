@@ -1,4 +1,4 @@
-import { segment } from "./address.js";
+import { fileSegments, idSegment } from "./address.js";
 import { File, fileInfo, type FileInfo } from "./models.js";
 import { count, kindOf, string, text, wellFormed } from "./options.js";
 import type { CallOptions } from "./specs.js";
@@ -159,19 +159,11 @@ export class SessionFiles {
 }
 
 function filesPath(sessionId: string): string {
-  return `/v1/sessions/${segment(text("sessionId", sessionId))}/files`;
+  return `/v1/sessions/${idSegment("sessionId", sessionId)}/files`;
 }
 
 function filePath(sessionId: string, remotePath: string): string {
-  // A leading slash is kept, in a form that survives: the daemon knows absolute
-  // paths below the workspace.
-  const root = text("remotePath", remotePath).startsWith("/") ? "%2F" : "";
-  // Slashes that stand together are one, as in a file system.
-  const segments = wellFormed(remotePath)
-    .split("/")
-    .filter((part) => part !== "");
-  if (segments.length > 0 && remotePath.endsWith("/")) segments.push("");
-  return `${filesPath(sessionId)}/${root}${segments.map(segment).join("/")}`;
+  return `${filesPath(sessionId)}/${fileSegments(wellFormed(text("remotePath", remotePath)))}`;
 }
 
 function isSource(value: unknown): value is AsyncIterable<Uint8Array> {

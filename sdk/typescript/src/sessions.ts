@@ -1,4 +1,4 @@
-import { segment } from "./address.js";
+import { idSegment } from "./address.js";
 import { asyncDispose } from "./dispose.js";
 import { SessionNotFound } from "./errors.js";
 import { keyOf, type Executions } from "./executions.js";
@@ -410,7 +410,7 @@ export class Sessions {
 }
 
 function sessionPath(sessionId: string): string {
-  return `/v1/sessions/${segment(text("sessionId", sessionId))}`;
+  return `/v1/sessions/${idSegment("sessionId", sessionId)}`;
 }
 
 function labels(metadata: Readonly<Record<string, string>>): Record<string, string> {
