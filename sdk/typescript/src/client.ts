@@ -3,7 +3,7 @@ import { asyncDispose } from "./dispose.js";
 import { Executions } from "./executions.js";
 import { Files } from "./files.js";
 import type { Execution } from "./models.js";
-import { count, encodeOptions, seconds, string, text } from "./options.js";
+import { count, encodeOptions, seconds, string, text, word } from "./options.js";
 import { DEFAULT_MAX_RETRIES } from "./retry.js";
 import { Sessions } from "./sessions.js";
 import type { CallOptions, RunOnceParams, StreamOnceParams } from "./specs.js";
@@ -69,9 +69,10 @@ export class TCIClient {
     });
     const timeout = (known["timeout"] ?? DEFAULT_TIMEOUT) as number;
     if (timeout === 0) throw new RangeError("timeout must be above 0");
+    const apiKey = known["apiKey"] ?? process.env["TCI_API_KEY"];
     this.#transport = new Transport({
       baseUrl: (known["baseUrl"] ?? defaultBaseUrl()) as string,
-      apiKey: (known["apiKey"] ?? process.env["TCI_API_KEY"]) as string | undefined,
+      apiKey: apiKey ? word("apiKey", apiKey) : undefined,
       timeout,
       maxRetries: (known["maxRetries"] ?? DEFAULT_MAX_RETRIES) as number,
     });

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { idSegment } from "./address.js";
 import { ConnectionFailed, EventsGone } from "./errors.js";
 import { Execution } from "./models.js";
-import { count, text } from "./options.js";
+import { count, text, word } from "./options.js";
 import {
   executionBody,
   type CallOptions,
@@ -188,7 +188,7 @@ function listen(executionId: string, after: number, signal: AbortSignal | undefi
 
 /** The caller's key, or a new one. */
 export function keyOf(idempotencyKey: string | undefined): string {
-  return idempotencyKey === undefined ? randomUUID() : text("idempotencyKey", idempotencyKey);
+  return idempotencyKey === undefined ? randomUUID() : word("idempotencyKey", idempotencyKey);
 }
 
 function sessionPath(sessionId: string): string {

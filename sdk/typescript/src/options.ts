@@ -49,6 +49,14 @@ export function string(name: string, value: unknown): string {
   return value;
 }
 
+/** What can stand in a header: 1 to 255 visible characters of ASCII. */
+export function word(name: string, value: unknown): string {
+  const given = text(name, value);
+  if (!/^[!-~]{1,255}$/.test(given))
+    throw new RangeError(`${name} must be 1 to 255 visible ASCII characters`);
+  return given;
+}
+
 /** A finite number of seconds, not below 0. */
 export function seconds(name: string, value: unknown): number {
   if (typeof value !== "number")

@@ -2,9 +2,12 @@ import { ConnectionFailed, InfraError, StreamBroken, TCIError } from "./errors.j
 import { readEvent, type ExecutionEvent } from "./events.js";
 import { lines } from "./lines.js";
 import type { Execution } from "./models.js";
-import { pause, Retries } from "./retry.js";
+import { mayRetry, pause, Retries } from "./retry.js";
 import type { Call, Opened, Transport } from "./transport.js";
 import { Wire } from "./wire.js";
+
+/** Seconds for an answer to end after its last event. */
+const END_TIMEOUT = 1;
 
 /** How a stream begins. @internal */
 export interface StreamStart {
@@ -87,6 +90,7 @@ export class ExecutionStream implements AsyncIterable<ExecutionEvent> {
     let accepted = false;
     for (;;) {
       let opened: Opened | undefined;
+      let late: ReturnType<typeof setTimeout> | undefined;
       try {
         const call = accepted && this.#executionId !== null ? resume(this.#executionId, this.#seq) : first;
         opened = await this.#transport.open(call);
@@ -98,13 +102,17 @@ export class ExecutionStream implements AsyncIterable<ExecutionEvent> {
           const event = this.#read(line, retries);
           if (event === null) continue;
           yield event;
-          if (event.type === "finished") return;
+          // An answer that is read to its end leaves its connection for others.
+          if (event.type === "finished") late = setTimeout(opened.close, END_TIMEOUT * 1000);
         }
-        throw new ConnectionFailed("the stream ended before the execution was finished");
+        if (this.#execution !== null) return;
+        throw mayRetry(new ConnectionFailed("the stream ended before the execution was finished"));
       } catch (problem) {
+        if (this.#execution !== null) return;
         if (!(problem instanceof TCIError)) throw problem;
         await pause(this.#again(problem, retries, accepted), signal);
       } finally {
+        clearTimeout(late);
         opened?.close();
       }
     }
@@ -115,7 +123,7 @@ export class ExecutionStream implements AsyncIterable<ExecutionEvent> {
     const wire = eventOf(line);
     if (wire.raw["seq"] == null) return null; // a keepalive
     const seq = wire.number("seq");
-    if (seq <= this.#seq) return null;
+    if (seq <= this.#seq || this.#execution !== null) return null;
     const event = readEvent(wire, seq);
     if (seq !== this.#seq + 1 && event.type !== "truncated") {
       throw new InfraError(`the daemon sent event ${String(seq)} after event ${String(this.#seq)}`);

@@ -3,7 +3,7 @@ import { FetchConnector } from "./connect-tcp.js";
 import { UnixConnector } from "./connect-unix.js";
 import { ConnectionFailed, errorFor, InfraError, TCIError } from "./errors.js";
 import { Broken, isNotHttp, type Answer, type Connector } from "./exchange.js";
-import { encodeJson, isRecord } from "./options.js";
+import { encodeJson, isRecord, wellFormed } from "./options.js";
 import { mayRetry, parseRetryAfter, pause, Retries } from "./retry.js";
 import { version } from "./version.js";
 import { Watch } from "./watch.js";
@@ -43,7 +43,7 @@ export interface Call {
 /** An answer in 2xx whose body is still to come. */
 export interface Opened extends Answer {
   /** Ends the request; what of the body has not been read is not. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** What a transport is made from. */
@@ -235,6 +235,7 @@ function stringOrNull(value: unknown): string | null {
 
 function queryString(query: Readonly<Record<string, string>> | undefined): string {
   const text = new URLSearchParams(query ?? {}).toString();
+  for (const part of Object.entries(query ?? {}).flat()) wellFormed(part);
   return text === "" ? "" : `?${text}`;
 }
 

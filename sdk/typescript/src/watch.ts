@@ -11,6 +11,7 @@ export class Watch {
   readonly #forward = (): void => {
     this.#controller.abort(this.#outer?.reason);
   };
+  #stopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts; `seconds` bound each silence. */
@@ -57,12 +58,15 @@ export class Watch {
 
   /** Watches no longer. */
   stop(): void {
+    this.#stopped = true;
     this.#rest();
     this.#outer?.removeEventListener("abort", this.#forward);
   }
 
   #wind(): void {
     this.#rest();
+    // A source may go on for a moment after the end.
+    if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.silent = true;
       this.#controller.abort();
