@@ -23,7 +23,7 @@ export function encodeOptions(
   fields: Readonly<Record<string, Field>>,
   ignored: readonly string[] = [],
 ): Record<string, unknown> {
-  if (!isRecord(options)) throw new TypeError(`options must be an object, not ${kindOf(options)}`);
+  record("options", options);
   const body: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
     if (ignored.includes(name)) continue;
@@ -35,6 +35,12 @@ export function encodeOptions(
     if (value !== undefined && value !== null) body[field[0]] = field[1](name, value);
   }
   return body;
+}
+
+/** An object that is used as a record. */
+export function record<T extends object>(name: string, value: T): T {
+  if (!isRecord(value)) throw new TypeError(`${name} must be an object, not ${kindOf(value)}`);
+  return value;
 }
 
 /** A string that is not empty. */

@@ -4,7 +4,7 @@ import { SessionNotFound } from "./errors.js";
 import { keyOf, type Executions } from "./executions.js";
 import { SessionFiles, type Files } from "./files.js";
 import type { Execution } from "./models.js";
-import { count, string, strings, text } from "./options.js";
+import { count, record, string, strings, text } from "./options.js";
 import { sessionBody, updateBody } from "./specs.js";
 import type {
   CallOptions,
@@ -213,17 +213,17 @@ export class Session {
 
   /** Runs code here; see `executions.run`. */
   run(code: string, options: RunOptions = {}): Promise<Execution> {
-    return this.#executions.run({ ...options, sessionId: this.id, code });
+    return this.#executions.run({ ...record("options", options), sessionId: this.id, code });
   }
 
   /** Runs code here and gives its events; see `executions.stream`. */
   stream(code: string, options: StreamOptions = {}): ExecutionStream {
-    return this.#executions.stream({ ...options, sessionId: this.id, code });
+    return this.#executions.stream({ ...record("options", options), sessionId: this.id, code });
   }
 
   /** Starts code here and returns at once; see `executions.start`. */
   start(code: string, options: RunOptions = {}): Promise<Execution> {
-    return this.#executions.start({ ...options, sessionId: this.id, code });
+    return this.#executions.start({ ...record("options", options), sessionId: this.id, code });
   }
 
   /** What could stand in code; see `sessions.complete`. */
@@ -292,7 +292,7 @@ export class Sessions {
    * signal, it may have been made: it ends by its `idleTimeout`.
    */
   async create(options: CreateOptions = {}): Promise<Session> {
-    const json = sessionBody({ language: "python", ...options });
+    const json = { language: "python", ...sessionBody(options) };
     const key = keyOf(options.idempotencyKey);
     return this.#session({
       method: "POST",
