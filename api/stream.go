@@ -1,8 +1,7 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
+	"bufio"
 	"fmt"
 	"mime"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 const (
 	maxStreams     = 512 // of one principal at a time
 	keepaliveEvery = 5 * time.Second
+	streamBuffer   = 32 << 10
 )
 
 // Media types of answers to an execution.
@@ -72,7 +72,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, of streamOf) err
 	h.Set("X-Execution-Id", of.ID())
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	out := writer{to: w, control: http.NewResponseController(w), media: of.media}
+	out := writer{Writer: bufio.NewWriterSize(w, streamBuffer), control: http.NewResponseController(w), media: of.media}
 	beat := time.NewTicker(keepaliveEvery)
 	defer beat.Stop()
 	if out.flush() != nil {
@@ -132,33 +132,30 @@ func (of *streamOf) wire(e *session.Event) v1.Event {
 	return out
 }
 
-// writer encodes events and sends them in one piece.
+// writer encodes events. An error shows when it flushes.
 type writer struct {
-	to      http.ResponseWriter
+	*bufio.Writer
 	control *http.ResponseController
 	media   string
-	buffer  bytes.Buffer
 }
 
 func (w *writer) add(e v1.Event) {
+	end := "\n"
 	if w.media == mediaSSE {
 		if e.Seq > 0 {
-			fmt.Fprintf(&w.buffer, "id: %d\n", e.Seq)
+			fmt.Fprintf(w, "id: %d\n", e.Seq)
 		}
-		fmt.Fprintf(&w.buffer, "event: %s\ndata: ", e.Type)
-		defer w.buffer.WriteString("\n")
+		fmt.Fprintf(w, "event: %s\ndata: ", e.Type)
+		end = "\n\n"
 	}
-	// It ends with a line end. What can't be encoded would be our own mistake.
-	if err := json.NewEncoder(&w.buffer).Encode(e); err != nil {
-		panic(fmt.Sprintf("encode an event: %v", err))
-	}
+	_ = transport.Encode(w, e)
+	_, _ = w.WriteString(end)
 }
 
 func (w *writer) flush() error {
-	if _, err := w.to.Write(w.buffer.Bytes()); err != nil {
+	if err := w.Flush(); err != nil {
 		return err
 	}
-	w.buffer.Reset()
 	return w.control.Flush()
 }
 

@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,16 +12,15 @@ const Heartbeat = 10 * time.Second
 
 // WriteJSON answers with a JSON value.
 func WriteJSON(w http.ResponseWriter, status int, body any) {
-	b, err := json.Marshal(body)
-	if err != nil { // the wire types always marshal
-		panic(fmt.Errorf("encode an answer: %w", err))
+	w.Header().Set("Content-Type", "application/json")
+	a := &answer{to: w, status: status}
+	// A client that has gone needs no answer, and the wire types always marshal.
+	_ = Encode(a, body)
+	_, _ = a.Write([]byte{'\n'})
+	if !a.begun {
+		w.Header().Set("Content-Length", strconv.Itoa(a.buffer.Len()))
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(b)+1))
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // a client that has gone needs no answer
-	_, _ = w.Write([]byte{'\n'})
+	_ = a.flush()
 }
 
 // Await answers with status 200 and what answer returns, once done is closed.
@@ -39,7 +36,7 @@ func Await(w http.ResponseWriter, r *http.Request, done <-chan struct{}, answer 
 		select {
 		case <-done:
 			if begun {
-				_ = json.NewEncoder(w).Encode(answer()) // a client that has gone needs no answer
+				_ = Encode(w, answer()) // a client that has gone needs no answer
 			} else {
 				WriteJSON(w, http.StatusOK, answer())
 			}

@@ -82,8 +82,12 @@ func (c *collector) add(e kernel.Event) (data map[string]any, seen bool) {
 		if c.errors++; c.errors > maxErrorItems {
 			return nil, false
 		}
+		text := tracebackText(e)
+		if !c.charge(int64(len(text))) {
+			text = fmt.Sprintf("[traceback of %d bytes dropped: over the limit]", len(text))
+		}
 		it := &item{kind: typeError}
-		it.text.WriteString(tracebackText(e))
+		it.text.WriteString(text)
 		c.append(it)
 	}
 	return nil, true
@@ -215,28 +219,46 @@ func (c *collector) account(to *Receipt) {
 
 // outputs returns the items, with a mark where text was dropped.
 func (c *collector) outputs() []Output {
-	out := make([]Output, 0, len(c.head)+len(c.tail)+2)
-	for i := range c.head {
-		out = append(out, c.head[i].output())
+	j := joiner{out: make([]Output, 0, len(c.head)+len(c.tail)+2)}
+	for _, it := range c.head {
+		j.add(it.output())
 	}
 	for _, kind := range []string{typeStdout, typeStderr} {
 		if n := c.dropped[kind]; n > 0 {
-			out = appendOutput(out, Output{Type: kind, Text: fmt.Sprintf("\n[… %d bytes of %s dropped …]\n", n, kind)})
+			j.add(Output{Type: kind, Text: fmt.Sprintf("\n[… %d bytes of %s dropped …]\n", n, kind)})
 		}
 	}
-	for i := range c.tail {
-		out = appendOutput(out, c.tail[i].output())
+	for _, it := range c.tail {
+		j.add(it.output())
 	}
-	return out
+	j.end()
+	return j.out
 }
 
-// appendOutput merges adjacent text of one stream.
-func appendOutput(out []Output, o Output) []Output {
-	if n := len(out); n > 0 && out[n-1].Type == o.Type && (o.Type == typeStdout || o.Type == typeStderr) {
-		out[n-1].Text += o.Text
-		return out
+// joiner makes one item of adjacent text of one stream. Text is long: it is
+// copied once, and not at all where it is in one piece.
+type joiner struct {
+	out   []Output
+	texts []string // of the last item, not yet joined
+}
+
+func (j *joiner) add(o Output) {
+	if n := len(j.out); n > 0 && len(j.texts) > 0 && j.out[n-1].Type == o.Type {
+		j.texts = append(j.texts, o.Text)
+		return
 	}
-	return append(out, o)
+	j.end()
+	if o.Type == typeStdout || o.Type == typeStderr {
+		j.texts = append(j.texts, o.Text)
+	}
+	j.out = append(j.out, o)
+}
+
+func (j *joiner) end() {
+	if len(j.texts) > 1 {
+		j.out[len(j.out)-1].Text = strings.Join(j.texts, "")
+	}
+	j.texts = j.texts[:0]
 }
 
 func (it *item) output() Output {
@@ -245,16 +267,11 @@ func (it *item) output() Output {
 
 // streams joins the text of stdout and of stderr.
 func streams(outputs []Output) (stdout, stderr string) {
-	var out, err strings.Builder
+	texts := map[string][]string{}
 	for _, o := range outputs {
-		switch o.Type {
-		case typeStdout:
-			out.WriteString(o.Text)
-		case typeStderr:
-			err.WriteString(o.Text)
-		}
+		texts[o.Type] = append(texts[o.Type], o.Text)
 	}
-	return out.String(), err.String()
+	return strings.Join(texts[typeStdout], ""), strings.Join(texts[typeStderr], "")
 }
 
 // appendText adds text to the last item when that is of the same stream and,

@@ -169,9 +169,11 @@ func (b *Backend) makeGroups() (err error) {
 	if total, err := hostMemory(); err == nil {
 		limits.Memory = total - max(memoryReserve, total/memoryReserveShare)
 	}
-	if most, err := readNumber("/proc/sys/kernel", "pid_max"); err == nil {
-		half := most / pidsShare
-		limits.PidsLimit = &half
+	if text, err := readFile("/proc/sys/kernel/pid_max"); err == nil {
+		if most, err := parseNumber(text, "pid_max"); err == nil {
+			half := most / pidsShare
+			limits.PidsLimit = &half
+		}
 	}
 	if b.root, err = newGroup(b.tree.root, &cgroups.Resources{}); err != nil {
 		return err

@@ -28,6 +28,7 @@ type leaf struct {
 	group *group            // the container's
 	paths map[string]string // directories by controller; "" on v2
 	own   []string          // those that are this leaf's alone
+	meter *meter
 	v2    bool
 }
 
@@ -36,11 +37,13 @@ type leaf struct {
 var accounted = []string{"memory", "cpu", "cpuacct", "pids"}
 
 // leafOf is the container's own cgroup.
-func leafOf(g *group) *leaf { return &leaf{group: g, paths: g.GetPaths(), v2: g.v2} }
+func leafOf(g *group) *leaf {
+	return &leaf{group: g, paths: g.GetPaths(), v2: g.v2, meter: newMeter()}
+}
 
 // newLeaf makes a cgroup beside the container's.
 func newLeaf(g *group, name string, limits sandbox.Limits) (_ *leaf, err error) {
-	l := &leaf{group: g, paths: map[string]string{}, v2: g.v2}
+	l := &leaf{group: g, paths: map[string]string{}, v2: g.v2, meter: newMeter()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("make a cgroup: %w", err), l.remove())
@@ -222,6 +225,7 @@ func (l *leaf) others(spare int) ([]int, error) {
 // notice that the last process is gone.
 func (l *leaf) remove() error {
 	const tries = 50
+	l.meter.close()
 	for _, dir := range l.own {
 		var err error
 		for range tries {

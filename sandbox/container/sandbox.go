@@ -108,6 +108,7 @@ func (b *Backend) create(ctx context.Context, spec sandbox.Spec) (_ *box, err er
 		return nil, err
 	}
 	x.leaf = leafOf(x.group)
+	x.undo.add("close the cgroup's files", x.leaf.remove)
 	x.stuck = x.endZygote
 	if x.domain != nil {
 		if err := x.domain.allowClone(x.leaf.paths); err != nil {

@@ -1,14 +1,13 @@
 package container
 
 import (
-	"fmt"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"tcid/sandbox"
 )
+
+// peakFile has the most memory that was used, on v1.
+const peakFile = "memory.max_usage_in_bytes"
 
 // usage reads what the cgroup has consumed.
 func (l *leaf) usage() (sandbox.Usage, error) {
@@ -21,34 +20,34 @@ func (l *leaf) usage() (sandbox.Usage, error) {
 
 func (l *leaf) usageV2(u *sandbox.Usage) error {
 	dir := l.paths[""]
-	cpu, err := readKeys(dir, "cpu.stat")
+	cpu, err := l.meter.keys(dir, "cpu.stat")
 	if err != nil {
 		return err
 	}
 	u.CPUUser = time.Duration(cpu["user_usec"]) * time.Microsecond
 	u.CPUSystem = time.Duration(cpu["system_usec"]) * time.Microsecond
 	u.Throttled = time.Duration(cpu["throttled_usec"]) * time.Microsecond
-	if u.MemoryBytes, err = readNumber(dir, "memory.current"); err != nil {
+	if u.MemoryBytes, err = l.meter.number(dir, "memory.current"); err != nil {
 		return err
 	}
-	if u.MemoryPeakBytes, err = readNumber(dir, "memory.peak"); err != nil {
+	if u.MemoryPeakBytes, err = l.meter.number(dir, "memory.peak"); err != nil {
 		u.MemoryPeakBytes = u.MemoryBytes // before Linux 5.19
 	}
-	events, err := readKeys(dir, "memory.events")
+	events, err := l.meter.keys(dir, "memory.events")
 	if err != nil {
 		return err
 	}
 	u.OOMKills = uint64(events["oom_kill"])
-	pidsUsage(dir, u)
+	l.pidsUsage(dir, u)
 	return nil
 }
 
 func (l *leaf) usageV1(u *sandbox.Usage) error {
-	stat, err := readKeys(l.paths["cpuacct"], "cpuacct.stat") // in ticks of 10 ms
+	stat, err := l.meter.keys(l.paths["cpuacct"], "cpuacct.stat") // in ticks of 10 ms
 	if err != nil {
 		return err
 	}
-	total, err := readNumber(l.paths["cpuacct"], "cpuacct.usage") // ns, exact
+	total, err := l.meter.number(l.paths["cpuacct"], "cpuacct.usage") // ns, exact
 	if err != nil {
 		return err
 	}
@@ -57,28 +56,28 @@ func (l *leaf) usageV1(u *sandbox.Usage) error {
 		u.CPUSystem = time.Duration(float64(total) * float64(stat["system"]) / float64(ticks))
 	}
 	u.CPUUser = time.Duration(total) - u.CPUSystem
-	if cpu, err := readKeys(l.paths["cpu"], "cpu.stat"); err == nil {
+	if cpu, err := l.meter.keys(l.paths["cpu"], "cpu.stat"); err == nil {
 		u.Throttled = time.Duration(cpu["throttled_time"])
 	}
 	memory := l.paths["memory"]
-	if u.MemoryBytes, err = readNumber(memory, "memory.usage_in_bytes"); err != nil {
+	if u.MemoryBytes, err = l.meter.number(memory, "memory.usage_in_bytes"); err != nil {
 		return err
 	}
-	if u.MemoryPeakBytes, err = readNumber(memory, "memory.max_usage_in_bytes"); err != nil {
+	if u.MemoryPeakBytes, err = l.meter.number(memory, peakFile); err != nil {
 		return err
 	}
-	if oom, err := readKeys(memory, "memory.oom_control"); err == nil {
+	if oom, err := l.meter.keys(memory, "memory.oom_control"); err == nil {
 		u.OOMKills = uint64(oom["oom_kill"])
 	}
-	pidsUsage(l.paths["pids"], u)
+	l.pidsUsage(l.paths["pids"], u)
 	return nil
 }
 
-func pidsUsage(dir string, u *sandbox.Usage) {
-	if peak, err := readNumber(dir, "pids.peak"); err == nil { // since Linux 6.11
+func (l *leaf) pidsUsage(dir string, u *sandbox.Usage) {
+	if peak, err := l.meter.number(dir, "pids.peak"); err == nil { // since Linux 6.11
 		u.PidsPeak = &peak
 	}
-	if events, err := readKeys(dir, "pids.events"); err == nil {
+	if events, err := l.meter.keys(dir, "pids.events"); err == nil {
 		u.PidsRefused = uint64(events["max"])
 	}
 }
@@ -87,34 +86,6 @@ func pidsUsage(dir string, u *sandbox.Usage) {
 // for everybody: v2 can only reset per open file.
 func (l *leaf) resetPeaks() {
 	if !l.v2 {
-		_ = writeFile(filepath.Join(l.paths["memory"], "memory.max_usage_in_bytes"), "0")
+		_ = l.meter.write(l.paths["memory"], peakFile, "0")
 	}
-}
-
-func readNumber(dir, name string) (int64, error) {
-	b, err := readFile(filepath.Join(dir, name))
-	if err != nil {
-		return 0, fmt.Errorf("read usage: %w", err)
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read usage: %s: %w", name, err)
-	}
-	return n, nil
-}
-
-// readKeys reads a file of "key number" lines.
-func readKeys(dir, name string) (map[string]int64, error) {
-	b, err := readFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, fmt.Errorf("read usage: %w", err)
-	}
-	keys := make(map[string]int64)
-	for line := range strings.Lines(string(b)) {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := strconv.ParseInt(value, 10, 64); ok && err == nil {
-			keys[key] = n
-		}
-	}
-	return keys, nil
 }

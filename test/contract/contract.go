@@ -6,6 +6,7 @@ package contract
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,11 +39,12 @@ func Load() (*openapi3.T, error) {
 
 // Validator checks traffic.
 type Validator struct {
-	t    testing.TB
-	doc  *openapi3.T
-	mux  *http.ServeMux
-	mu   sync.Mutex
-	seen map[string]int
+	t      testing.TB
+	doc    *openapi3.T
+	mux    *http.ServeMux
+	mu     sync.Mutex
+	seen   map[string]int // calls by operation
+	events map[string]int // by type
 }
 
 // New returns a validator that reports to t.
@@ -52,7 +54,7 @@ func New(t testing.TB) *Validator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &Validator{t: t, doc: doc, mux: http.NewServeMux(), seen: map[string]int{}}
+	v := &Validator{t: t, doc: doc, mux: http.NewServeMux(), seen: map[string]int{}, events: map[string]int{}}
 	for path := range doc.Paths.Map() {
 		v.mux.Handle(strings.Replace(path, "{path}", "{path...}", 1), http.NotFoundHandler())
 	}
@@ -112,6 +114,29 @@ func (v *Validator) roundTrip(next http.RoundTripper, r *http.Request) (*http.Re
 	v.seen[input.Route.Operation.OperationID]++
 	v.mu.Unlock()
 	return resp, nil
+}
+
+// maxEvents is how many events of each type are checked: that takes longer than
+// sending them.
+const maxEvents = 20
+
+// Event checks a line of a stream.
+func (v *Validator) Event(kind string, line []byte) {
+	v.mu.Lock()
+	v.events[kind]++
+	enough := v.events[kind] > maxEvents
+	v.mu.Unlock()
+	if enough {
+		return
+	}
+	var value any
+	err := json.Unmarshal(line, &value)
+	if err == nil {
+		err = v.doc.Components.Schemas["Event"].Value.VisitJSON(value, openapi3.EnableJSONSchema2020())
+	}
+	if err != nil {
+		v.t.Errorf("contract: event %.200s: %v", line, err)
+	}
 }
 
 // input finds the operation of a request; nil when there is none.

@@ -36,7 +36,7 @@ func apiError(t *testing.T, err error, status int, code string) {
 // badContext marks requests that are wrong on purpose.
 func badContext(t *testing.T) context.Context { return contract.Bad(callContext(t)) }
 
-// raw sends a request of any shape over the Unix socket.
+// http is a client over the Unix socket, without our own client's care.
 func (d *daemon) http() *http.Client {
 	return &http.Client{Transport: d.contract.RoundTripper(&http.Transport{
 		DisableKeepAlives: true,
@@ -46,6 +46,7 @@ func (d *daemon) http() *http.Client {
 	})}
 }
 
+// raw sends a request of any shape.
 func (d *daemon) raw(t *testing.T, method, path, contentType, body string) (int, v1.Error) {
 	t.Helper()
 	c := d.http()

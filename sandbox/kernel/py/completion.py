@@ -18,10 +18,7 @@ def complete(code, cursor, namespace):
         return [], cursor
     text = found.group()
     completer = rlcompleter.Completer(namespace)
-    if "." in text:
-        matches = completer.attr_matches(text)
-    else:
-        matches = completer.global_matches(text)
+    matches = completer.attr_matches(text) if "." in text else completer.global_matches(text)
     # rlcompleter adds brackets to what can be called, and blanks to keywords.
     names = (m.rstrip("( :)") for m in matches)
     return bounded(names), found.start()

@@ -198,7 +198,8 @@ class Server:
 
     def _finish_complete(self, number, answer):
         names, start, end = answer
-        self._finish({"type": "completions", "id": number, "matches": names, "start": start, "end": end}, number)
+        answer = {"type": "completions", "id": number, "matches": names, "start": start, "end": end}
+        self._finish(answer, number)
 
     def _is_complete(self, request):
         answer = self._as_user(self._shell.completeness, request["code"])
