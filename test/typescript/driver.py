@@ -101,7 +101,7 @@ def package(folder: pathlib.Path) -> None:
     run([tool("publint"), str(tarball), "--strict"], SDK)
     (folder / "package.json").write_text(json.dumps({"name": "consumer", "private": True}))
     run(["npm", "install", "--offline", "--no-audit", "--no-fund", "--silent", str(tarball)], folder)
-    for name in ("plain.mjs", "plain.cjs"):
+    for name in ("plain.mjs", "plain.cjs", "breaks.mjs"):
         shutil.copy(HERE / "consumer" / name, folder)
     for about, (source, name, options) in COMPILATIONS.items():
         print(f"TypeScript, {about}", flush=True)
@@ -125,7 +125,7 @@ def compile_one(folder: pathlib.Path, source: pathlib.Path, name: str, options: 
 def use(folder: pathlib.Path, url: str) -> None:
     """Runs the programs and the cases against a daemon."""
     environment = {**os.environ, "TCI_BASE_URL": url, "TCI_API_KEY": KEY}
-    for name in ("strict.mjs", "strict.cjs", "plain.mjs", "plain.cjs"):
+    for name in ("strict.mjs", "strict.cjs", "plain.mjs", "plain.cjs", "breaks.mjs"):
         print(f"{name} on {url}", flush=True)
         answer = run(["node", name], folder, environment)
         if answer != "ok\n":

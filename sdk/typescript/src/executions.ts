@@ -143,13 +143,28 @@ export class Executions {
     return answer.objects("data").map((wire) => new Execution(wire.raw));
   }
 
-  async #run(path: string, json: Record<string, unknown>, options: RunOnceParams): Promise<Execution> {
+  async #run(path: string, body: Record<string, unknown>, options: RunOnceParams): Promise<Execution> {
+    return this.#execute(path, body, options, (id) => this.wait(id, { signal: options.signal }));
+  }
+
+  async #begin(path: string, body: Record<string, unknown>, options: RunOnceParams): Promise<Execution> {
+    return this.#execute(path, { ...body, detach: true }, options, (id) =>
+      this.get(id, { signal: options.signal }),
+    );
+  }
+
+  /** Sends code; `found` is for an answer that breaks when it has told the execution's id. */
+  async #execute(
+    path: string,
+    json: Record<string, unknown>,
+    options: RunOnceParams,
+    found: (executionId: string) => Promise<Execution>,
+  ): Promise<Execution> {
     try {
       return new Execution(await this.#transport.json(execute(path, json, options)));
     } catch (error) {
-      // The connection broke while it ran; it is still there to be heard.
       if (error instanceof ConnectionFailed && error.executionId !== null && this.#transport.maxRetries > 0) {
-        return this.wait(error.executionId, { signal: options.signal });
+        return found(error.executionId);
       }
       throw error;
     }
@@ -163,10 +178,6 @@ export class Executions {
       resume: (id, seq) => listen(id, seq, signal),
       signal,
     });
-  }
-
-  async #begin(path: string, body: Record<string, unknown>, options: RunOnceParams): Promise<Execution> {
-    return new Execution(await this.#transport.json(execute(path, { ...body, detach: true }, options)));
   }
 }
 

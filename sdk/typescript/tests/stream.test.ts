@@ -382,6 +382,20 @@ bothWays("an execution whose connection breaks is listened to", async (t, way) =
   assert.equal(daemon.arrived.length, 2);
 });
 
+bothWays("so is one that was started", async (t, way) => {
+  const daemon = await fakeDaemon(t, way, (request, response, number) => {
+    if (number > 1) {
+      assert.equal(`${request.method} ${request.target}`, "GET /v1/executions/exe_1");
+      response.end(JSON.stringify({ ...EXECUTION, status: "running" }));
+      return;
+    }
+    response.writeHead(202, { "X-Execution-Id": "exe_1", "Content-Length": "5000" });
+    response.write("{", () => response.destroy());
+  });
+  assert.equal((await daemon.client.executions.start({ sessionId: "ses_1", code: "1" })).status, "running");
+  assert.equal(daemon.arrived.length, 2);
+});
+
 async function until(holds: () => boolean): Promise<void> {
   for (let i = 0; i < 500 && !holds(); i++) await sleep(10);
   assert.ok(holds(), "it never came to that");
