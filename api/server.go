@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tcid/api/mcp"
 	"tcid/api/tci"
 	"tcid/api/transport"
 	v1 "tcid/api/v1"
@@ -47,7 +48,7 @@ type Options struct {
 	Ready func() bool
 }
 
-// Server answers all routes: the native ones, and those of package tci.
+// Server answers all routes: the native ones, and those of packages tci and mcp.
 type Server struct {
 	Options
 	handler  http.Handler
@@ -55,12 +56,14 @@ type Server struct {
 	inFlight *inFlight
 	streams  *inFlight
 	once     *once
+	mcp      *mcp.Handler
 }
 
 // NewServer returns a server with all routes.
 func NewServer(o Options) *Server {
 	s := &Server{Options: o, guesses: newGuesses(), inFlight: newInFlight(maxInFlight), streams: newInFlight(maxStreams), once: newOnce()}
 	mux := http.NewServeMux()
+	s.mcp = s.newMCP(s.unrouted(mux))
 	together := tci.NewHandler(o.Sessions, o.TCI)
 	for pattern, handle := range map[string]handlerFunc{
 		"GET /healthz":    s.health,
@@ -94,6 +97,9 @@ func NewServer(o Options) *Server {
 
 		"POST /v1/tci/execute": together.Execute,
 		"GET /v1/tci/sessions": together.Sessions,
+
+		"POST /mcp":   s.mcp.Post,
+		"DELETE /mcp": s.mcp.Delete,
 	} {
 		mux.Handle(pattern, s.answer(handle))
 	}

@@ -215,6 +215,7 @@ func (d *Daemon) add(handler *api.Server, l net.Listener) {
 		// under way get out; what is left then is cut off.
 		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 		defer cancel()
+		_ = handler.CloseMCP(ctx) // its sessions have ended
 		if err := server.Shutdown(ctx); err != nil {
 			return server.Close()
 		}

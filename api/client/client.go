@@ -31,6 +31,8 @@ const (
 	maxAnswer = 512 << 20
 	maxError  = 1 << 20
 	maxRest   = 4 << 10 // white space after a JSON answer
+	// abandonTimeout bounds the closing of a session that nobody wants any more.
+	abandonTimeout = 5 * time.Second
 )
 
 // Options say where the daemon is. With neither Socket nor URL, it is at
@@ -39,6 +41,12 @@ type Options struct {
 	Socket string // path of the Unix socket
 	URL    string // such as http://127.0.0.1:8787; needs a Key
 	Key    string // API key
+	// Retries bounds how often a call is tried again that met a broken connection
+	// or a daemon without capacity. 0: DefaultRetries; below 0: never.
+	Retries int
+	// OnRetry, when set, is told of each failure that is tried again, and of the
+	// pause before.
+	OnRetry func(err error, pause time.Duration)
 	// Wrap, when set, is laid around the transport, to watch the traffic.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
@@ -63,13 +71,23 @@ func (o Options) Validate() error {
 type Client struct {
 	base      string
 	key       string
+	retries   int
+	onRetry   func(error, time.Duration)
+	pause     time.Duration // before the first retry
+	silence   time.Duration // the longest in a stream
 	http      *http.Client
 	transport *http.Transport
 }
 
 // New returns a client. It connects with the first call.
 func New(o Options) *Client {
-	c := &Client{key: o.Key, base: strings.TrimRight(o.URL, "/")}
+	c := &Client{key: o.Key, base: strings.TrimRight(o.URL, "/"), retries: o.Retries, onRetry: o.OnRetry, pause: minPause, silence: maxSilence}
+	if c.retries == 0 {
+		c.retries = DefaultRetries
+	}
+	if c.onRetry == nil {
+		c.onRetry = func(error, time.Duration) {}
+	}
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		MaxIdleConnsPerHost: 16,
@@ -108,29 +126,52 @@ func New(o Options) *Client {
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // call sends a JSON request and reads a JSON answer into out, unless that is
-// nil.
+// nil. It must do no harm to send it twice.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode the request: %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	resp, err := c.send(ctx, method, path, query, body, func(r *http.Request) {
-		if in != nil {
-			r.Header.Set("Content-Type", "application/json")
-		}
-	})
-	if err != nil {
+	return c.try(ctx, request{method: method, path: path, query: query, in: in, again: true}, out)
+}
+
+// start makes a POST that makes something or runs code. All tries of it have one
+// key, by which the daemon knows that they are the same.
+func (c *Client) start(ctx context.Context, path string, in, out any) error {
+	return c.try(ctx, request{method: http.MethodPost, path: path, in: in, again: true, key: newKey(ctx)}, out)
+}
+
+// try sends a request, again where that may help, and reads its answer.
+func (c *Client) try(ctx context.Context, r request, out any) error {
+	if err := r.encode(); err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if out == nil {
-		out = new(json.RawMessage)
+	return c.retry(ctx, r, func() error {
+		resp, err := c.sendJSON(ctx, r)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if out == nil {
+			out = new(json.RawMessage)
+		}
+		return c.read(ctx, resp, out)
+	})
+}
+
+// sendJSON sends a request that was encoded.
+func (c *Client) sendJSON(ctx context.Context, r request) (*http.Response, error) {
+	var body io.Reader
+	if r.in != nil {
+		body = bytes.NewReader(r.body)
 	}
-	return c.read(ctx, resp, out)
+	return c.send(ctx, r.method, r.path, r.query, body, func(h *http.Request) {
+		if r.in != nil {
+			h.Header.Set("Content-Type", "application/json")
+		}
+		if r.key != "" {
+			h.Header.Set("Idempotency-Key", r.key)
+		}
+		if r.accept != "" {
+			h.Header.Set("Accept", r.accept)
+		}
+	})
 }
 
 // read reads a JSON answer. White space may come first, as a heartbeat; JSON
@@ -139,7 +180,8 @@ func (c *Client) read(ctx context.Context, resp *http.Response, out any) error {
 	if resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
-	bounded := &io.LimitedReader{R: resp.Body, N: maxAnswer}
+	body := &watchedReader{Reader: resp.Body}
+	bounded := &io.LimitedReader{R: body, N: maxAnswer}
 	err := json.NewDecoder(bounded).Decode(out)
 	switch {
 	case err == nil:
@@ -150,6 +192,8 @@ func (c *Client) read(ctx context.Context, resp *http.Response, out any) error {
 		return context.Cause(ctx)
 	case bounded.N <= 0:
 		return fmt.Errorf("read the daemon's answer: it is larger than %d bytes", int64(maxAnswer))
+	case body.err != nil && !errors.Is(body.err, io.EOF):
+		return &brokenError{"read the daemon's answer", body.err}
 	}
 	return fmt.Errorf("read the daemon's answer: %w", err)
 }
@@ -193,7 +237,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return &unreachableError{where: c.base, err: op.Err}
 	}
-	return fmt.Errorf("talk to the daemon: %w", err)
+	return &brokenError{"talk to the daemon", err}
 }
 
 func (c *Client) path(format string, ids ...string) string {
@@ -204,9 +248,28 @@ func (c *Client) path(format string, ids ...string) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// CreateSession makes a session and returns it once it is ready.
+// CreateSession makes a session and returns it once it is ready. When ctx ends
+// meanwhile, the session is closed again: nobody would know it.
 func (c *Client) CreateSession(ctx context.Context, spec v1.SessionSpec) (s v1.Session, err error) {
-	return s, c.call(ctx, http.MethodPost, "/v1/sessions", nil, spec, &s)
+	if ctx.Err() != nil {
+		return s, context.Cause(ctx)
+	}
+	r := request{method: http.MethodPost, path: "/v1/sessions", in: spec, again: true, key: newKey(ctx)}
+	if err = c.try(ctx, r, &s); err != nil && ctx.Err() != nil {
+		c.abandon(context.WithoutCancel(ctx), r)
+	}
+	return s, err
+}
+
+// abandon closes the session that a request was about to make: with its key it
+// tells which.
+func (c *Client) abandon(ctx context.Context, r request) {
+	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
+	defer cancel()
+	var s v1.Session
+	if err := c.try(ctx, r, &s); err == nil {
+		_ = c.CloseSession(ctx, s.ID) // else its idle time ends it
+	}
 }
 
 // GetSession returns a live session.
@@ -301,41 +364,6 @@ func (c *Client) CloseSessions(ctx context.Context, metadata map[string]string) 
 	return n.Closed, err
 }
 
-// Interrupt sends SIGINT to what runs in a session.
-func (c *Client) Interrupt(ctx context.Context, id string) (s v1.Session, err error) {
-	return s, c.call(ctx, http.MethodPost, c.path("/v1/sessions/%s/interrupt", id), nil, nil, &s)
-}
-
-// Restart gives a session a new interpreter; files stay.
-func (c *Client) Restart(ctx context.Context, id string) (s v1.Session, err error) {
-	return s, c.call(ctx, http.MethodPost, c.path("/v1/sessions/%s/restart", id), nil, nil, &s)
-}
-
-// Execute runs code in a session and returns when it has ended, however it did.
-func (c *Client) Execute(ctx context.Context, session string, spec v1.ExecSpec) (e v1.Execution, err error) {
-	return e, c.call(ctx, http.MethodPost, c.path("/v1/sessions/%s/executions", session), nil, spec, &e)
-}
-
-// RunOnce runs code in a session of its own.
-func (c *Client) RunOnce(ctx context.Context, spec v1.OneShot) (e v1.Execution, err error) {
-	return e, c.call(ctx, http.MethodPost, "/v1/executions", nil, spec, &e)
-}
-
-// ListExecutions returns what is still known of a session's executions.
-func (c *Client) ListExecutions(ctx context.Context, session string) (l v1.ExecutionList, err error) {
-	return l, c.call(ctx, http.MethodGet, c.path("/v1/sessions/%s/executions", session), nil, nil, &l)
-}
-
-// GetExecution returns an execution, also while it runs.
-func (c *Client) GetExecution(ctx context.Context, id string) (e v1.Execution, err error) {
-	return e, c.call(ctx, http.MethodGet, c.path("/v1/executions/%s", id), nil, nil, &e)
-}
-
-// Cancel ends an execution and returns what became of it.
-func (c *Client) Cancel(ctx context.Context, id string) (e v1.Execution, err error) {
-	return e, c.call(ctx, http.MethodPost, c.path("/v1/executions/%s/cancel", id), nil, nil, &e)
-}
-
 // Images lists what sessions can be made from.
 func (c *Client) Images(ctx context.Context) (l v1.ImageList, err error) {
 	return l, c.call(ctx, http.MethodGet, "/v1/images", nil, nil, &l)
@@ -348,10 +376,20 @@ func (c *Client) Version(ctx context.Context) (v v1.Version, err error) {
 
 // Health asks whether the daemon answers.
 func (c *Client) Health(ctx context.Context) (h v1.Health, err error) {
-	return h, c.call(ctx, http.MethodGet, "/healthz", nil, nil, &h)
+	return h, c.probe(ctx, "/healthz", &h)
 }
 
 // Ready asks whether the daemon takes work.
 func (c *Client) Ready(ctx context.Context) (h v1.Health, err error) {
-	return h, c.call(ctx, http.MethodGet, "/readyz", nil, nil, &h)
+	return h, c.probe(ctx, "/readyz", &h)
+}
+
+// probe asks once: how it is now is the question.
+func (c *Client) probe(ctx context.Context, path string, out any) error {
+	resp, err := c.send(ctx, http.MethodGet, path, nil, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return c.read(ctx, resp, out)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,7 @@ import (
 // seen is what a request looked like at the daemon.
 type seen struct {
 	Method, URI, Auth, ContentType, IfNoneMatch, Body string
+	Keyed                                             bool // has an Idempotency-Key
 }
 
 // recorder answers every request with one status and body.
@@ -34,7 +36,7 @@ type recorder struct {
 
 func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	rec.last = seen{r.Method, r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("Content-Type"), r.Header.Get("If-None-Match"), string(body)}
+	rec.last = seen{r.Method, r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("Content-Type"), r.Header.Get("If-None-Match"), string(body), r.Header.Get("Idempotency-Key") != ""}
 	for k, v := range rec.header {
 		w.Header()[k] = v
 	}
@@ -112,6 +114,18 @@ func TestRequests(t *testing.T) {
 			_, err := c.RunOnce(ctx, v1.OneShot{ExecSpec: v1.ExecSpec{Code: "1"}, Session: &v1.SessionSpec{Image: "i"}})
 			return err
 		}, seen{Method: "POST", URI: "/v1/executions", Body: `{"code":"1","session":{"image":"i"}}`}},
+		{"start", func(c *Client) error { _, err := c.Start(ctx, "s", v1.ExecSpec{Code: "1", Stream: true}); return err },
+			seen{Method: "POST", URI: "/v1/sessions/s/executions", Body: `{"code":"1","detach":true}`}},
+		{"start once", func(c *Client) error {
+			_, err := c.StartOnce(ctx, v1.OneShot{ExecSpec: v1.ExecSpec{Code: "1"}})
+			return err
+		}, seen{Method: "POST", URI: "/v1/executions", Body: `{"code":"1","detach":true}`}},
+		{"complete", func(c *Client) error {
+			_, err := c.Complete(ctx, "s", v1.CompleteSpec{Code: "im"})
+			return err
+		}, seen{Method: "POST", URI: "/v1/sessions/s/complete", Body: `{"code":"im"}`}},
+		{"is complete", func(c *Client) error { _, err := c.IsComplete(ctx, "s", "if x:"); return err },
+			seen{Method: "POST", URI: "/v1/sessions/s/is_complete", Body: `{"code":"if x:"}`}},
 		{"upload", func(c *Client) error {
 			_, err := c.Upload(ctx, "s", "a b/ü?#%.txt", strings.NewReader("text"), UploadOptions{Mode: 0o640, NoOverwrite: true})
 			return err
@@ -135,6 +149,7 @@ func TestRequests(t *testing.T) {
 		if strings.HasPrefix(c.want.Body, "{") {
 			c.want.ContentType = "application/json"
 		}
+		c.want.Keyed = slices.Contains([]string{"create", "restart", "execute", "once", "start", "start once"}, c.name)
 		t.Run(c.name, func(t *testing.T) {
 			rec := &recorder{status: 200, body: "{}\n"}
 			if err := c.call(overUnix(t, rec)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ const (
 	exitCapacity    = 6
 	exitInfra       = 7
 	exitInterrupted = 130
+	exitBrokenPipe  = 141 // as by SIGPIPE
 )
 
 const exitCodesText = `Exit codes of tcid:
@@ -87,6 +89,8 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case isBrokenPipe(err):
+		return exitBrokenPipe
 	case errors.As(err, &usage), errors.As(err, &requirement):
 		return exitUsage
 	case errors.As(err, &program):
@@ -133,12 +137,19 @@ func isCobraUsage(err error) bool {
 		strings.HasPrefix(err.Error(), "accepts ")
 }
 
+// isBrokenPipe tells whether nobody reads the output any more, such as where it
+// goes to head. That is no fault of anybody's.
+func isBrokenPipe(err error) bool {
+	var output *outputError
+	return errors.As(err, &output) && errors.Is(err, syscall.EPIPE)
+}
+
 // report tells the user about an error and returns the exit code.
 func (a *app) report(err error) int {
 	code := exitCode(err)
 	var program *programError
 	var told toldError
-	if err == nil || errors.As(err, &told) || errors.As(err, &program) && program.text == "" {
+	if err == nil || errors.As(err, &told) || isBrokenPipe(err) || errors.As(err, &program) && program.text == "" {
 		return code
 	}
 	if a.json {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"tcid/api/client"
 	v1 "tcid/api/v1"
 	"tcid/rootfs"
 )
@@ -27,8 +28,9 @@ func TestExitCodesOfPrograms(t *testing.T) {
 		v1.StatusMemoryLimit: 1, v1.StatusCrashed: 1, v1.StatusExpired: 1, v1.StatusInfraError: 7,
 	} {
 		t.Run(status, func(t *testing.T) {
-			a := answer{body: execution(status)}
-			startFake(t, map[string]answer{"POST /v1/executions": a, "POST /v1/sessions/" + testSession + "/executions": a})
+			a := streamed(execution(status))
+			const inSession = "POST /v1/sessions/" + testSession + "/executions"
+			startFake(t, map[string]answer{once: a, onceJSON: a, inSession: a, inSession + "?compact=true": a})
 			for _, args := range [][]string{{"run", "--code", "1"}, {"session", "exec", testSession, "--code", "1"}} {
 				if _, errs, code := tcid("", args...); code != want {
 					t.Errorf("%q: code %d, want %d; stderr %q", args, code, want, errs)
@@ -70,8 +72,9 @@ func TestExitCodesOfErrors(t *testing.T) {
 		3:   {fmt.Errorf("x: %w", rootfs.ErrNoIndex)},
 		4:   {fmt.Errorf("x: %w", rootfs.ErrNotFound)},
 		5:   {fmt.Errorf("x: %w", rootfs.ErrInUse), refusedError{errors.New("x")}},
-		7:   {errors.New("x"), fmt.Errorf("x: %w", rootfs.ErrDamaged)},
+		7:   {errors.New("x"), syscall.EPIPE, &outputError{syscall.ENOSPC}, fmt.Errorf("x: %w", rootfs.ErrDamaged)},
 		130: {errInterrupted},
+		141: {&outputError{syscall.EPIPE}},
 	} {
 		for _, err := range errs {
 			if got := exitCode(err); got != want {
@@ -117,6 +120,16 @@ func TestUsage(t *testing.T) {
 		{[]string{"run", "--code", "1", "--url", "127.0.0.1:8787"}, "http://127.0.0.1:8787"},
 		{[]string{"run", "--code", "1", "--key-file", "/nonexistent"}, "/nonexistent"},
 		{[]string{"run", "--code", "1", "--key-file", empty}, "no key"},
+		{[]string{"run", "--code", "1", "--detach", "--output-dir", dir}, "execution events"},
+		{[]string{"run", "--code", "1", "--output-dir", binary}, "--output-dir"},
+		{[]string{"repl", "x"}, `"x"`},
+		{[]string{"repl", "--session", "a", "--env", "A=b"}, "--session"},
+		{[]string{"repl", "--session", testSession, "--image", "i"}, "--session"},
+		{[]string{"execution", "nope"}, "nope"},
+		{[]string{"execution", "show"}, "execution's id"},
+		{[]string{"execution", "cancel", "a", "b"}, "execution's id"},
+		{[]string{"execution", "events", "a", "--after", "-1"}, "--after -1"},
+		{[]string{"session", "executions"}, "session's id"},
 		{[]string{"session", "nope"}, "nope"},
 		{[]string{"session", "exec"}, "want a session's id"},
 		{[]string{"session", "exec", testSession}, "name the program"},
@@ -205,9 +218,10 @@ func TestSocketOfOthers(t *testing.T) {
 
 func TestTryAgainLater(t *testing.T) {
 	full := refusal(http.StatusTooManyRequests, "capacity", "no memory is left")
-	full.header = map[string]string{"Retry-After": "5"}
+	full.header = map[string]string{"Retry-After": "1"}
 	startFake(t, map[string]answer{"POST /v1/sessions": full})
-	check(t, "", "tcid: no memory is left\ntcid: try again in 5s\n", exitCapacity)(tcid("", "session", "create"))
+	waits := strings.Repeat("tcid: no memory is left; trying again in 1s\n", client.DefaultRetries)
+	check(t, "", waits+"tcid: no memory is left\ntcid: try again in 1s\n", exitCapacity)(tcid("", "session", "create"))
 }
 
 // The help topic and the document hold the same table.

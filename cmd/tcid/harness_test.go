@@ -107,6 +107,18 @@ func tcid(stdin string, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
+// streamed answers with the events of an execution that showed some things and
+// ended as e.
+func streamed(e v1.Execution, shown ...v1.Event) answer {
+	var lines strings.Builder
+	all := append([]v1.Event{{Type: v1.EventStarted, ExecutionID: e.ID, SessionID: e.SessionID}}, shown...)
+	for i, event := range append(all, v1.Event{Type: v1.EventFinished, Execution: &e}) {
+		event.Seq = int64(i + 1)
+		_ = json.NewEncoder(&lines).Encode(event)
+	}
+	return answer{header: map[string]string{"Content-Type": "application/x-ndjson", "X-Execution-Id": e.ID}, body: lines.String()}
+}
+
 // check compares what a command did.
 func check(t *testing.T, wantOut, wantErr string, wantCode int) func(stdout, stderr string, code int) {
 	t.Helper()

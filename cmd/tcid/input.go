@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,15 +22,9 @@ import (
 // bounds too.
 const maxInput = 64 << 20
 
-// readSource reads a program or its input: a file, or "-" for standard input.
+// readSource reads a program: a file, or "-" for standard input.
 func (a *app) readSource(ctx context.Context, name string) (string, error) {
-	var text []byte
-	var err error
-	if name == "-" {
-		text, err = a.readStdin(ctx)
-	} else {
-		text, err = readFile(name)
-	}
+	text, err := a.readInput(ctx, name)
 	if err != nil {
 		return "", err
 	}
@@ -37,6 +32,14 @@ func (a *app) readSource(ctx context.Context, name string) (string, error) {
 		return "", usageError{fmt.Errorf("%s is not UTF-8 text", name)}
 	}
 	return string(text), nil
+}
+
+// readInput reads a file, or "-" for standard input.
+func (a *app) readInput(ctx context.Context, name string) ([]byte, error) {
+	if name == "-" {
+		return a.readStdin(ctx)
+	}
+	return readFile(name)
 }
 
 func readFile(name string) ([]byte, error) {
@@ -134,6 +137,11 @@ func (s *sessionFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.env, "env", nil, "environment variable NAME=VALUE (repeatable)")
 }
 
+// given tells whether any of the flags was.
+func (*sessionFlags) given(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{"image", "isolation", "memory-mb", "cpus", "pids", "disk-mb", "env"}, cmd.Flags().Changed)
+}
+
 func (s *sessionFlags) spec(cmd *cobra.Command) (v1.SessionSpec, error) {
 	spec := v1.SessionSpec{Image: s.image, Isolation: s.isolation}
 	var err error
@@ -155,10 +163,12 @@ func (s *sessionFlags) spec(cmd *cobra.Command) (v1.SessionSpec, error) {
 
 // execFlags are the flags that make an ExecSpec.
 type execFlags struct {
-	timeout float64
-	stdin   string
-	files   []string
-	code    string
+	timeout   float64
+	stdin     string
+	files     []string
+	code      string
+	detach    bool
+	outputDir string
 }
 
 func (e *execFlags) add(cmd *cobra.Command) {
@@ -167,6 +177,8 @@ func (e *execFlags) add(cmd *cobra.Command) {
 	f.StringVar(&e.stdin, "stdin", "", "file that the program reads as standard input, or -")
 	f.StringArrayVar(&e.files, "file", nil, "file to put into the workspace, LOCAL or LOCAL:REMOTE (repeatable)")
 	f.StringVar(&e.code, "code", "", "the program itself, in the place of a file")
+	f.BoolVar(&e.detach, "detach", false, "print the execution's id and leave; \"tcid execution events\" shows its output")
+	f.StringVar(&e.outputDir, "output-dir", "", "directory for pictures and other rich output, made when missing")
 }
 
 // spec makes an ExecSpec from the flags and the program's file, if one is
@@ -174,6 +186,9 @@ func (e *execFlags) add(cmd *cobra.Command) {
 func (e *execFlags) spec(a *app, cmd *cobra.Command, program []string) (v1.ExecSpec, error) {
 	var spec v1.ExecSpec
 	var err error
+	if e.detach && e.outputDir != "" {
+		return spec, usageError{errors.New("--detach shows no output that --output-dir could keep; give that to \"tcid execution events\"")}
+	}
 	switch given := cmd.Flags().Changed("code"); {
 	case given && len(program) > 0, !given && len(program) == 0:
 		return spec, usageError{errors.New("name the program: a file, - for standard input, or --code")}
@@ -187,11 +202,16 @@ func (e *execFlags) spec(a *app, cmd *cobra.Command, program []string) (v1.ExecS
 		}
 	}
 	if e.stdin != "" {
-		text, err := a.readSource(cmd.Context(), e.stdin)
+		input, err := a.readInput(cmd.Context(), e.stdin)
 		if err != nil {
 			return spec, err
 		}
-		spec.Stdin = &text
+		if text := string(input); utf8.Valid(input) {
+			spec.Stdin = &text
+		} else {
+			text = base64.StdEncoding.EncodeToString(input)
+			spec.StdinBase64 = &text
+		}
 	}
 	if cmd.Flags().Changed("timeout") {
 		spec.Timeout = &e.timeout

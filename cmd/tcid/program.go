@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
+	"tcid/api/client"
 	v1 "tcid/api/v1"
 )
 
@@ -13,7 +16,8 @@ func newRunCommand(a *app) *cobra.Command {
 		Use:   "run FILE|-",
 		Short: "Run one program in a session of its own",
 		Long: `Run one program in a session that is made for it and closed after it. What it
-writes is printed, its last expression too, as a notebook would show it.`,
+writes is printed as it comes, its last expression too, as a notebook would show
+it. Ctrl-C ends the program; a second one within a second leaves at once.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := exec.spec(a, cmd, args)
@@ -24,15 +28,28 @@ writes is printed, its last expression too, as a notebook would show it.`,
 			if err != nil {
 				return err
 			}
+			save, err := newSaver(exec.outputDir)
+			if err != nil {
+				return err
+			}
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			e, err := c.RunOnce(cmd.Context(), v1.OneShot{ExecSpec: spec, Session: &where})
-			if err != nil {
-				return err
+			once := v1.OneShot{ExecSpec: spec, Session: &where}
+			if exec.detach {
+				return a.printStarted(c.StartOnce(cmd.Context(), once))
 			}
-			return a.printExecution(e)
+			return a.watch(cmd.Context(), watch{
+				begin: func(ctx context.Context, o ...client.StreamOption) (*client.Stream, error) {
+					return c.StreamOnce(ctx, once, o...)
+				},
+				interrupt: func(ctx context.Context, s *client.Stream, _ bool) error {
+					_, err := c.Cancel(ctx, s.ExecutionID())
+					return err
+				},
+				saver: save,
+			})
 		},
 	}
 	a.clientFlags(cmd)

@@ -18,39 +18,54 @@ import (
 	v1 "tcid/api/v1"
 )
 
-const once = "POST /v1/executions"
+const (
+	onceJSON = "POST /v1/executions"
+	once     = onceJSON + "?compact=true"
+)
 
 func TestOutput(t *testing.T) {
-	text := func(kind, data string) v1.Output { return v1.Output{Type: kind, Data: data} }
-	mime := func(kind string, data map[string]any) v1.Output { return v1.Output{Type: kind, Data: data} }
+	text := func(kind, data string) v1.Event { return v1.Event{Type: kind, Text: data} }
+	mime := func(kind string, data map[string]any) v1.Event { return v1.Event{Type: kind, Data: data} }
+	plain := func(kind, id, text string) v1.Event {
+		return v1.Event{Type: kind, DisplayID: id, Data: map[string]any{"text/plain": text}}
+	}
+	raised := func(name, value string, traceback ...string) v1.Event {
+		return v1.Event{Type: v1.OutputError, Name: name, Value: value, Traceback: traceback}
+	}
 	lost := execution(v1.StatusOK)
 	lost.StateLost = true
-	died := execution(v1.StatusCrashed, text(v1.OutputError, "KernelDied: gone"))
+	died := execution(v1.StatusCrashed)
 	died.StateLost = true
-	long := execution(v1.StatusOK, text(v1.OutputStdout, "ab"))
-	long.Truncated = v1.Truncated{StdoutBytes: 10, StderrBytes: 3}
+	ok := execution(v1.StatusOK)
 	for name, c := range map[string]struct {
 		e        v1.Execution
+		shown    []v1.Event
 		out, err string
 		code     int
 	}{
-		"nothing": {execution(v1.StatusOK), "", "", 0},
-		"streams": {execution(v1.StatusOK, text(v1.OutputStdout, "a"), text(v1.OutputStderr, "b"), text(v1.OutputStdout, "c\n")), "ac\n", "b", 0},
-		"result":  {execution(v1.StatusOK, mime(v1.OutputExecuteResult, map[string]any{"text/plain": "42"})), "42\n", "", 0},
-		"table": {execution(v1.StatusOK, mime(v1.OutputDisplayData, map[string]any{"text/html": "<b>", "text/plain": "a\nb\n"}),
-			text(v1.OutputStdout, "c")), "a\nb\nc", "", 0},
-		"picture": {execution(v1.StatusOK, mime(v1.OutputDisplayData, map[string]any{"text/html": "", "image/png": "", "a/b": ""})), "[a/b, image/png, text/html]\n", "", 0},
-		"raised": {execution(v1.StatusError, text(v1.OutputStdout, "a\n"), text(v1.OutputError, "Traceback\nValueError: x")),
+		"nothing": {ok, nil, "", "", 0},
+		"streams": {ok, []v1.Event{text(v1.OutputStdout, "a"), text(v1.OutputStderr, "b"), text(v1.OutputStdout, "c\n")}, "ac\n", "b", 0},
+		"result":  {ok, []v1.Event{mime(v1.OutputExecuteResult, map[string]any{"text/plain": "42"})}, "42\n", "", 0},
+		"table": {ok, []v1.Event{mime(v1.OutputDisplayData, map[string]any{"text/html": "<b>", "text/plain": "a\nb\n"}),
+			text(v1.OutputStdout, "c")}, "a\nb\nc", "", 0},
+		"picture": {ok, []v1.Event{mime(v1.OutputDisplayData, map[string]any{"text/html": "", "image/png": "", "a/\x1bb": ""})}, "[a/ b, image/png, text/html]\n", "", 0},
+		"raised": {execution(v1.StatusError), []v1.Event{text(v1.OutputStdout, "a\n"), raised("ValueError", "x", "Traceback", "ValueError: x")},
 			"a\n", "Traceback\nValueError: x\n", 1},
-		"time": {execution(v1.StatusTimeout, text(v1.OutputError, "TimeoutError: too long")),
+		"time": {execution(v1.StatusTimeout), []v1.Event{raised("TimeoutError", "too long")},
 			"", "TimeoutError: too long\ntcid: the program did not end well: timeout\n", 1},
-		"cut": {long, "ab", "tcid: 10 bytes are missing from the middle of stdout: there was too much of it\n" +
-			"tcid: 3 bytes are missing from the middle of stderr: there was too much of it\n", 0},
-		"state lost before": {lost, "", "tcid: the variables of earlier code are lost; files stay\n", 0},
-		"state lost now":    {died, "", "KernelDied: gone\ntcid: the program did not end well: crashed\n", 1},
+		"missing": {ok, []v1.Event{{Type: v1.EventTruncated, Events: 7}, text(v1.OutputStdout, "b")},
+			"b", "tcid: 7 events are missing here: they came faster than they were read, or too long ago\n", 0},
+		"state lost before": {lost, nil, "", "tcid: the variables of earlier code are lost; files stay\n", 0},
+		"state lost now":    {died, []v1.Event{raised("KernelDied", "")}, "", "KernelDied\ntcid: the program did not end well: crashed\n", 1},
+		// Nothing is taken back from what is no terminal.
+		"cleared": {ok, []v1.Event{text(v1.OutputStdout, "1"), {Type: v1.EventClearOutput}, text(v1.OutputStdout, "2"),
+			{Type: v1.EventClearOutput, Wait: true}, text(v1.OutputStdout, "3")}, "123", "", 0},
+		"updated": {ok, []v1.Event{plain(v1.OutputDisplayData, "d", "one"), plain(v1.EventUpdateDisplay, "d", "one"),
+			plain(v1.EventUpdateDisplay, "d", "two"), plain(v1.EventUpdateDisplay, "e", "other")}, "one\ntwo\nother\n", "", 0},
+		"tests and what is new": {ok, []v1.Event{{Type: v1.EventTest, Test: &v1.TestResult{}}, {Type: "from the future"}}, "", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			startFake(t, map[string]answer{once: {body: c.e}})
+			startFake(t, map[string]answer{once: streamed(c.e, c.shown...)})
 			check(t, c.out, c.err, c.code)(tcid("", "run", "--code", "1"))
 		})
 	}
@@ -59,7 +74,8 @@ func TestOutput(t *testing.T) {
 func TestOutputAsJSON(t *testing.T) {
 	e := execution(v1.StatusError, v1.Output{Type: v1.OutputStdout, Data: "a\n"})
 	e.Error = &v1.ExecError{Name: "ValueError", Value: "x", Traceback: []string{"x"}}
-	startFake(t, map[string]answer{once: {body: e}})
+	e.Result = json.RawMessage("null")
+	startFake(t, map[string]answer{onceJSON: streamed(e, v1.Event{Type: v1.OutputStdout, Text: "a\n"})})
 	want, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +104,7 @@ func TestRequestOfRun(t *testing.T) {
 		"standard input": {"1 + 1", []string{"-"}, `{"code":"1 + 1",` + none},
 		"argument":       {"", []string{"--code", ""}, `{"code":"",` + none},
 		"its input":      {"", []string{"--code", "1", "--stdin", program}, `{"code":"1","stdin":"print(1)\n",` + none},
+		"bytes":          {"", []string{"--code", "1", "--stdin", data}, `{"code":"1","stdin_base64":"/wA=",` + none},
 		"empty input":    {"", []string{"--code", "1", "--stdin", "-"}, `{"code":"1","stdin":"",` + none},
 		"files": {"", []string{"--code", "1", "--file", data, "--file", data + ":sub/b:c"},
 			`{"code":"1","files":[{"name":"data","encoding":"base64","content":"/wA="},{"name":"sub/b:c","encoding":"base64","content":"/wA="}],` + none},
@@ -97,7 +114,7 @@ func TestRequestOfRun(t *testing.T) {
 		"no time": {"", []string{"--code", "1", "--timeout", "0"}, `{"code":"1","timeout":0,` + none},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := startFake(t, map[string]answer{once: {body: execution(v1.StatusOK)}})
+			d := startFake(t, map[string]answer{once: streamed(execution(v1.StatusOK))})
 			check(t, "", "", 0)(tcid(c.stdin, append([]string{"run"}, c.args...)...))
 			if diff := cmp.Diff(c.want, d.last(t).body); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -154,8 +171,8 @@ func TestWhichDaemon(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends the request, which tells the daemon to interrupt the program.
-func TestInterrupted(t *testing.T) {
+// Before the daemon has accepted the code, Ctrl-C ends the request.
+func TestInterruptedBeforeTheStart(t *testing.T) {
 	gone := make(chan struct{}, 1)
 	interrupt := func() {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {

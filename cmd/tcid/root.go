@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,17 +21,18 @@ type app struct {
 	out, err io.Writer
 	json     bool
 
+	interrupts *interrupts
+
 	socket, url, key, keyFile string
 }
 
 // run executes one command line and returns its exit code.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
-	// serve handles its signals itself; elsewhere Ctrl-C ends the request.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// serve handles its signals itself; elsewhere Ctrl-C ends the request, or
+	// interrupts what it runs.
+	ctx, interrupts, stop := watchInterrupts(context.Background())
 	defer stop()
-	// A second Ctrl-C ends the program at once.
-	context.AfterFunc(ctx, stop)
-	a := &app{in: in, out: out, err: errOut}
+	a := &app{in: in, out: out, err: errOut, interrupts: interrupts}
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -55,8 +58,8 @@ func newRootCommand(a *app) *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: the API's objects, and errors as {\"error\": …} on stderr")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newServeCommand(), newRunCommand(a), newSessionCommand(a), newImageCommand(a),
-		newDoctorCommand(a), newVersionCommand(a), newExitCodesTopic(),
+		newServeCommand(), newRunCommand(a), newReplCommand(a), newSessionCommand(a), newExecutionCommand(a), newImageCommand(a),
+		newMCPCommand(a), newDoctorCommand(a), newVersionCommand(a), newExitCodesTopic(),
 	)
 	// Never a command "init": that argument means libcontainer's child.
 	return root
@@ -79,7 +82,7 @@ func (a *app) client() (*client.Client, error) {
 	if a.key != "" && a.keyFile != "" {
 		return nil, usageError{errors.New("--key and --key-file name two keys; give one")}
 	}
-	o := client.Options{Socket: a.socket, URL: a.url, Key: a.key}
+	o := client.Options{Socket: a.socket, URL: a.url, Key: a.key, OnRetry: a.waits}
 	if o.Socket == "" && o.URL == "" {
 		o.Socket, o.URL = os.Getenv("TCID_SOCKET"), os.Getenv("TCID_URL")
 		if o.Socket != "" {
@@ -100,6 +103,16 @@ func (a *app) client() (*client.Client, error) {
 		return nil, usageError{err}
 	}
 	return client.New(o), nil
+}
+
+// longPause is one that the user is told of.
+const longPause = time.Second
+
+// waits tells the user why nothing happens.
+func (a *app) waits(err error, pause time.Duration) {
+	if !a.json && pause >= longPause {
+		fmt.Fprintf(a.err, "tcid: %s; trying again in %v\n", strings.TrimRight(err.Error(), "\n"), pause)
+	}
 }
 
 // exactly checks the number of arguments and says what they are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
@@ -26,6 +27,7 @@ func newServeCommand() *cobra.Command {
 	var flags daemon.Config
 	var configFile string
 	var pool int
+	var untilEOF bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon",
@@ -48,7 +50,7 @@ SIGHUP reads the key file again; a changed TLS certificate is noticed.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return serve(cmd.Context(), cfg)
+			return serve(cmd.Context(), cfg, untilEOF)
 		},
 	}
 	f := cmd.Flags()
@@ -66,6 +68,7 @@ SIGHUP reads the key file again; a changed TLS certificate is noticed.`,
 	f.StringSliceVar(&flags.AcceptWeaknesses, "accept-weakness", nil, "start although the host lacks this, or don't warn of it (repeatable)")
 	f.IntVar(&pool, "pool", 0, fmt.Sprintf("sandboxes kept ready at most, of one kind; 0 for none (default %d)", daemon.DefaultPool()))
 	f.BoolVar(&flags.Ephemeral, "ephemeral", false, "leave nothing in the state directory")
+	f.BoolVar(&untilEOF, "until-stdin-ends", false, "stop when standard input ends, for programs that start a daemon of their own")
 	f.Float64Var(&flags.TCISessionTTL, "tci-session-ttl", 0, "seconds that sessions of Together's clients live (default 1800)")
 	f.Float64Var(&flags.TCITimeout, "tci-timeout", 0, "seconds that a run of Together's clients may take (default 120)")
 	f.IntVar(&flags.TCISessionErrors, "tci-session-errors", 0, "status for Together's clients when a session is gone: 200 or 404 (default 200)")
@@ -132,7 +135,7 @@ func serveConfig(cmd *cobra.Command, configFile string, flags daemon.Config) (da
 	return cfg.Complete()
 }
 
-func serve(ctx context.Context, cfg daemon.Config) error {
+func serve(ctx context.Context, cfg daemon.Config, untilEOF bool) error {
 	log, err := newLogger(cfg.LogLevel)
 	if err != nil {
 		return usageError{err}
@@ -160,6 +163,12 @@ func serve(ctx context.Context, cfg daemon.Config) error {
 		log.Warn("got a second signal; leaving at once, the next start sweeps up")
 		os.Exit(exitInterrupted)
 	}()
+	if untilEOF {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop(errors.New("standard input ended"))
+		}()
+	}
 	return daemon.Run(ctx, cfg, log)
 }
 

@@ -26,7 +26,7 @@ func newSessionCommand(a *app) *cobra.Command {
 		newSessionCallCommand(a, "info", "Show a session", (*client.Client).GetSession),
 		newSessionCallCommand(a, "interrupt", "Interrupt what runs in a session", (*client.Client).Interrupt),
 		newSessionCallCommand(a, "restart", "Give a session a new interpreter; files stay", (*client.Client).Restart),
-		newFilesCommand(a), newCopyCommand(a),
+		newSessionExecutionsCommand(a), newFilesCommand(a), newCopyCommand(a),
 	)
 	return cmd
 }
@@ -126,15 +126,24 @@ func newSessionExecCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			save, err := newSaver(flags.outputDir)
+			if err != nil {
+				return err
+			}
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
-			e, err := c.Execute(cmd.Context(), args[0], spec)
-			if err != nil {
-				return err
+			if flags.detach {
+				return a.printStarted(c.Start(cmd.Context(), args[0], spec))
 			}
-			return a.printExecution(e)
+			return a.watch(cmd.Context(), watch{
+				begin: func(ctx context.Context, o ...client.StreamOption) (*client.Stream, error) {
+					return c.Stream(ctx, args[0], spec, o...)
+				},
+				interrupt: interruptIn(c, args[0]),
+				saver:     save,
+			})
 		},
 	}
 	flags.add(cmd)

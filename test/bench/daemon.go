@@ -102,7 +102,9 @@ func (d *daemon) ready(ctx context.Context) error {
 }
 
 // client is a new client with connections of its own.
-func (d *daemon) client() *client.Client { return client.New(client.Options{Socket: d.socket}) }
+func (d *daemon) client() *client.Client {
+	return client.New(client.Options{Socket: d.socket, Retries: -1})
+}
 
 // stop ends the daemon as systemd would. A second call does nothing.
 func (d *daemon) stop() error {

@@ -132,7 +132,7 @@ func TestErrorCodesAgree(t *testing.T) {
 		}
 	}
 	const entryLength = 4 // of the workspace's errors: error, status, type, code
-	for _, file := range slices.Concat(source(t, "api"), source(t, "api/transport"), source(t, "api/tci"), source(t, "api/gate")) {
+	for _, file := range slices.Concat(source(t, "api"), source(t, "api/transport"), source(t, "api/tci"), source(t, "api/mcp"), source(t, "api/gate")) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.CallExpr:

@@ -122,7 +122,10 @@ func startIn(t *testing.T, state string, args ...string) *daemon {
 		}
 	})
 	d.contract = contract.New(t)
-	d.Client = client.New(client.Options{Socket: filepath.Join(state, "tcid.sock"), Wrap: d.contract.RoundTripper})
+	d.Client = client.New(client.Options{
+		Socket: filepath.Join(state, "tcid.sock"), Wrap: d.contract.RoundTripper,
+		Retries: -1, // tests want to see the refusals
+	})
 	deadline := time.Now().Add(readyTimeout)
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

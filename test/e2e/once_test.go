@@ -120,6 +120,7 @@ func TestIdempotencyKeys(t *testing.T) {
 // An execution ends when its last listener has gone for a while, unless it was
 // started to run on alone.
 func TestListeners(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	const code = "import time\nfor i in range(600): print(i, flush=True); time.sleep(0.1)"
 	begin := func(detach bool) *listener {

@@ -328,7 +328,7 @@ func TestTCP(t *testing.T) {
 	d := start(t, "--listen", "127.0.0.1:"+port, "--key-file", keys, "--allow-host", "box.example")
 	url := "http://127.0.0.1:" + port
 	with := func(key string) *client.Client {
-		c := client.New(client.Options{URL: url, Key: key, Wrap: d.contract.RoundTripper})
+		c := client.New(client.Options{URL: url, Key: key, Retries: -1, Wrap: d.contract.RoundTripper})
 		t.Cleanup(c.Close)
 		return c
 	}

@@ -237,7 +237,7 @@ func startWith(t *testing.T, binary string, weaken, args []string, env ...string
 		}
 	})
 	socket := filepath.Join(state, "tcid.sock")
-	d := &daemon{client.New(client.Options{Socket: socket}), socket, cmd, log}
+	d := &daemon{client.New(client.Options{Socket: socket, Retries: -1}), socket, cmd, log}
 	for deadline := time.Now().Add(time.Minute); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := d.Ready(ctx)

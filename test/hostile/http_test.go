@@ -116,7 +116,7 @@ func withSession(text string, statuses ...int) func(g *target) (string, error) {
 
 // session makes one of alice's, with a file.
 func (g *target) session(name string, content io.Reader) (id string, err error) {
-	alice := client.New(client.Options{URL: "http://" + g.address, Key: aliceKey})
+	alice := client.New(client.Options{URL: "http://" + g.address, Key: aliceKey, Retries: -1})
 	defer alice.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

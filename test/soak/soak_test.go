@@ -64,7 +64,7 @@ func TestSessionsLeaveNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c := client.New(client.Options{Socket: filepath.Join(state, "tcid.sock")})
+	c := client.New(client.Options{Socket: filepath.Join(state, "tcid.sock"), Retries: -1})
 	ready := time.Now().Add(time.Minute)
 	for _, err = c.Ready(t.Context()); err != nil; _, err = c.Ready(t.Context()) {
 		if time.Now().After(ready) {

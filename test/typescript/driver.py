@@ -138,7 +138,8 @@ def use(folder: pathlib.Path, url: str) -> None:
         said = {
             "quickstart.mjs": "\n2\ndata.csv col1,col2\n1,2\n3,4\n",
             "typescript-0.mjs": "\n2\ndata.csv col1,col2\n1,2\n3,4\n",
-            "README-0.mjs": "pi is about 3.14\n 6.283185307179586\n0\n1\n2\nerror ZeroDivisionError\na,b\n1,2\n\n1\n",
+            "README-0.mjs": "pi is about 3.14\n 6.283185307179586\n0\n1\n2\nerror ZeroDivisionError\n"
+            "a,b\n1,2\n\n1\n",
         }
         for name, wanted in said.items():
             answer = run(["node", name], folder, environment)

@@ -84,6 +84,7 @@ class Guard:
         try:
             # An exception from a user's signal handler can skip a leave().
             self.depth = 0
+            self._raised_at = 0.0  # a SIGINT for this code is no repetition
             if signal.getsignal(SIGINT) is not self._handler:
                 signal.signal(SIGINT, self._handler)
             self.user = True

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import http.client
-import io
-import json
 import os
 import socket
 import threading
-import urllib.parse
-from typing import Any, Mapping, Optional, Union
+import time
+from typing import Callable, Mapping, Optional, TypeVar
 
-from .errors import ConnectionFailed, InfraError, TCIError, error_for
+from ._address import Address
+from ._calls import Call
+from ._retry import Retries
+from .errors import ConnectionFailed, TCIError, error_for
 
-#: Seconds to connect, and to wait for short answers.
-DEFAULT_TIMEOUT = 30.0
-#: The daemon sends a sign of life every 10 seconds while code runs.
-HEARTBEAT_TIMEOUT = 60.0
 _POOL_SIZE = 16
-_SYSTEM_SOCKET = "/run/tcid/tcid.sock"
-_FALLBACK = "http://127.0.0.1:8787"
+#: The most bytes of an answer that are read at once.
+_PIECE = 1 << 16
+#: Seconds for the rest of an answer whose content is all there.
+_REST_TIMEOUT = 1.0
 
-Body = Union[bytes, io.BufferedIOBase, io.RawIOBase]
-
-
-def default_base_url() -> str:
-    """Where the daemon is when nobody says so: the system's socket, the
-    user's, or TCP on loopback."""
-    if url := os.environ.get("TCI_BASE_URL"):
-        return url
-    candidates = [_SYSTEM_SOCKET]
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        candidates.append(os.path.join(runtime, "tcid", "tcid.sock"))
-    for path in candidates:
-        if os.path.exists(path):
-            return "unix://" + path
-    return _FALLBACK
+T = TypeVar("T")
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -54,29 +39,92 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = sock
 
 
+class Answer:
+    """An answer whose head has arrived, and the connection that it comes by."""
+
+    def __init__(
+        self,
+        response: http.client.HTTPResponse,
+        connection: http.client.HTTPConnection,
+        sock: socket.socket,
+        transport: Transport,
+    ) -> None:
+        self._response = response
+        self._connection = connection
+        self._transport = transport
+        # A connection that ends with its answer has let go of its socket.
+        self._sock = sock
+
+    @property
+    def headers(self) -> http.client.HTTPMessage:
+        """The headers; their names are found in any case."""
+        return self._response.headers
+
+    def read(self) -> bytes:
+        """The whole body; then the connection is another request's."""
+        whole = self._guard(self._response.read)
+        self._give_back()
+        return whole
+
+    def read1(self) -> bytes:
+        """What has come of the body; empty: all of it has."""
+        return self._guard(lambda: self._response.read1(_PIECE))
+
+    def bound(self, seconds: float) -> None:
+        """Bounds the time between two bytes."""
+        self._sock.settimeout(seconds)
+
+    def finish(self) -> None:
+        """Gives the connection back when nothing more comes."""
+        self.bound(_REST_TIMEOUT)
+        try:
+            rest = self._response.read1(_PIECE)
+        except (OSError, http.client.HTTPException):
+            rest = b"?"
+        if rest:
+            self.close()
+        else:
+            self._give_back()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._response.close()
+        self._connection.close()
+
+    def _give_back(self) -> None:
+        if self._response.will_close:
+            self.close()
+        else:
+            self._transport._put(self._connection)
+
+    def _guard(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            return read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise ConnectionFailed(
+                f"the connection to the daemon broke in its answer: {error}",
+                may_retry=not isinstance(error, (TimeoutError, socket.timeout)),
+                execution_id=self.headers.get("X-Execution-Id"),
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+
 class Transport:
     """Sends requests. It may be used from several threads; each request has a
     connection to itself, taken from a small pool."""
 
-    def __init__(self, base_url: str, api_key: Optional[str], timeout: float) -> None:
+    def __init__(self, base_url: str, api_key: Optional[str], timeout: float, max_retries: int) -> None:
         self.base_url = base_url
+        self.max_retries = max_retries
         self._api_key = api_key
         self._timeout = timeout
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._owner = os.getpid()
-        self._unix: Optional[str] = None
-        parts = urllib.parse.urlsplit(base_url)
-        if parts.scheme == "unix":
-            self._unix = parts.path
-            self._prefix = ""
-            if not self._unix:
-                raise ValueError(f"base_url {base_url!r} names no socket; write unix:///path/to/tcid.sock")
-        elif parts.scheme in ("http", "https") and parts.hostname:
-            self._host, self._port, self._tls = parts.hostname, parts.port, parts.scheme == "https"
-            self._prefix = parts.path.rstrip("/")
-        else:
-            raise ValueError(f"base_url {base_url!r} must begin with http://, https:// or unix://")
+        self._address = Address(base_url)
 
     def close(self) -> None:
         """Closes idle connections."""
@@ -85,81 +133,46 @@ class Transport:
         for connection in idle:
             connection.close()
 
-    def json(
-        self,
-        method: str,
-        path: str,
-        body: Optional[Mapping[str, Any]] = None,
-        *,
-        query: Optional[Mapping[str, str]] = None,
-        wait: Optional[float] = None,
-    ) -> Any:
-        """Sends and receives JSON. ``wait`` is how long to wait for each piece
-        of the answer, in seconds, when that may take longer than usual."""
-        headers = {}
-        data: Optional[bytes] = None
-        if body is not None:
-            data = _encode(body)
-            headers["Content-Type"] = "application/json"
-        answer, _ = self.request(method, path, data, headers=headers, query=query, wait=wait)
-        if not answer.strip():
-            return None
-        try:
-            return json.loads(answer)
-        except ValueError:
-            raise InfraError("the daemon's answer was cut off or is not JSON") from None
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: Optional[Body] = None,
-        *,
-        headers: Optional[Mapping[str, str]] = None,
-        query: Optional[Mapping[str, str]] = None,
-        wait: Optional[float] = None,
-    ) -> tuple[bytes, http.client.HTTPMessage]:
-        """Sends a request and returns the answer's body and headers.
+    def send(self, call: Call[T]) -> T:
+        """Sends a request, again where that is safe, and reads the answer.
 
         Raises:
             TCIError: the subclass that fits the daemon's refusal.
             ConnectionFailed: there is no daemon, or the connection broke.
         """
-        target = self._prefix + path
-        if query:
-            target += "?" + urllib.parse.urlencode(query)
-        all_headers = {"Accept": "*/*", **(headers or {})}
-        if self._api_key:
-            all_headers["Authorization"] = "Bearer " + self._api_key
-        if body is not None and not isinstance(body, bytes):
-            all_headers.setdefault("Transfer-Encoding", "chunked")
-        elif body is None and method in ("POST", "PUT", "PATCH"):
-            all_headers["Content-Length"] = "0"
-        response, connection = self._exchange(method, target, body, all_headers, wait)
-        try:
-            answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ConnectionFailed(f"the connection to the daemon broke in its answer: {error}") from error
-        except BaseException:
-            connection.close()
-            raise
-        if response.will_close:
-            connection.close()
-        else:
-            self._put(connection)
-        if 200 <= response.status < 300:
-            return answer, response.headers
-        raise _refusal(response, answer)
+        retries = Retries(self.max_retries, again=call.again, keyed=call.key is not None)
+        while True:
+            try:
+                return call.read(self.open(call).read())
+            except ConnectionFailed as error:
+                if error.execution_id is not None:
+                    raise  # to listen on is better than to ask again
+                pause = retries.pause(error)
+                if pause is None:
+                    raise
+            except TCIError as error:
+                pause = retries.pause(error)
+                if pause is None:
+                    raise
+            time.sleep(pause)
 
-    def _exchange(
-        self,
-        method: str,
-        target: str,
-        body: Optional[Body],
-        headers: Mapping[str, str],
-        wait: Optional[float],
-    ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:
+    def open(self, call: Call[T]) -> Answer:
+        """Sends a request once, and returns when the head of an answer has come
+        that is no refusal. Raises as :meth:`send`."""
+        headers = call.all_headers(self._api_key)
+        if call.body is not None and not isinstance(call.body, bytes):
+            headers.setdefault("Transfer-Encoding", "chunked")
+        elif call.body is None and call.method in ("POST", "PUT", "PATCH"):
+            headers["Content-Length"] = "0"
+        target = self._address.prefix + call.target
+        answer = self._exchange(call, target, headers)
+        self._address.reached = True
+        status = answer._response.status
+        if 200 <= status < 300:
+            return answer
+        raise error_for(status, answer.headers, answer.read())
+
+    def _exchange(self, call: Call[T], target: str, headers: Mapping[str, str]) -> Answer:
         """Sends a request and waits for the answer's head. A connection that
         was idle may have been closed by the daemon: then a new one is used,
         unless the request could have been processed and may not be twice."""
@@ -172,30 +185,38 @@ class Transport:
                 assert connection.sock is not None
                 connection.sock.settimeout(self._timeout)
                 connection.request(
-                    method, target, body, dict(headers), encode_chunked="Transfer-Encoding" in headers
+                    call.method,
+                    target,
+                    call.body,
+                    dict(headers),
+                    encode_chunked="Transfer-Encoding" in headers,
                 )
                 sent = True
-                connection.sock.settimeout(max(self._timeout, wait or 0.0))
-                return connection.getresponse(), connection
+                sock = connection.sock
+                sock.settimeout(max(self._timeout, call.wait))
+                return Answer(_whole(connection.getresponse()), connection, sock, self)
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
                 early = None if sent else self._early_answer(connection)
                 if early is not None:
-                    return early, connection
+                    return early
                 connection.close()
-                replayable = body is None or isinstance(body, bytes)
+                replayable = call.body is None or isinstance(call.body, bytes)
                 # Closed without a byte of answer: an idle connection that the
-                # daemon gave up. Code that was sent may still have run.
-                if reused and replayable and (not sent or method in ("GET", "HEAD", "PUT", "DELETE")):
+                # daemon gave up.
+                if reused and replayable and (not sent or (call.again and call.key is None)):
                     continue
-                raise ConnectionFailed(f"the connection to the daemon broke: {error}") from error
+                raise ConnectionFailed(f"the connection to the daemon broke: {error}", sent=sent) from error
             except (TimeoutError, socket.timeout) as error:
                 connection.close()
-                raise ConnectionFailed(f"the daemon at {self.base_url} did not answer in time") from error
+                raise ConnectionFailed(
+                    f"the daemon at {self.base_url} did not answer in time", sent=sent, may_retry=False
+                ) from error
             except OSError as error:
                 connection.close()
-                raise ConnectionFailed(self._unreachable(error)) from error
+                raise self._address.unreachable(error, sent) from error
             except http.client.HTTPException as error:
                 connection.close()
+                # So is one of which only the first bytes have come.
                 raise ConnectionFailed(f"the daemon's answer is not HTTP: {error!r}") from error
             except BaseException:
                 # Ctrl-C keeps the connection alive in its traceback, and the
@@ -203,23 +224,19 @@ class Transport:
                 connection.close()
                 raise
 
-    def _early_answer(self, connection: http.client.HTTPConnection) -> Optional[http.client.HTTPResponse]:
+    def _early_answer(self, connection: http.client.HTTPConnection) -> Optional[Answer]:
         """The answer of a daemon that refused a request before it had all of
         it, such as a file for a session that has ended."""
-        if connection.sock is None:
+        sock = connection.sock
+        if sock is None:
             return None
         try:
-            connection.sock.settimeout(self._timeout)
+            sock.settimeout(self._timeout)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException):
             return None
         response.will_close = True  # the rest of the request was not sent
-        return response
-
-    def _unreachable(self, error: OSError) -> str:
-        if isinstance(error, PermissionError):
-            return f"you may not use the daemon at {self.base_url}: be root or a member of its group (tcid)"
-        return f"there is no daemon at {self.base_url} ({error}); start one with: tcid serve"
+        return Answer(response, connection, sock, self)
 
     def _take(self) -> tuple[http.client.HTTPConnection, bool]:
         with self._lock:
@@ -234,11 +251,12 @@ class Transport:
                 if _usable(connection):
                     return connection, True
                 connection.close()
-        if self._unix is not None:
-            return _UnixConnection(self._unix, self._timeout), False
-        if self._tls:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout), False
-        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout), False
+        address = self._address
+        if address.unix is not None:
+            return _UnixConnection(address.unix, self._timeout), False
+        if address.tls:
+            return http.client.HTTPSConnection(address.host, address.port, timeout=self._timeout), False
+        return http.client.HTTPConnection(address.host, address.port, timeout=self._timeout), False
 
     def _put(self, connection: http.client.HTTPConnection) -> None:
         with self._lock:
@@ -248,13 +266,13 @@ class Transport:
         connection.close()
 
 
-def _encode(body: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8. What JSON can't carry is refused here: the daemon would
-    read a lone surrogate as another character."""
-    try:
-        return json.dumps(body, allow_nan=False, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"text with a lone surrogate can't be sent: {error.object[error.start]!r}") from None
+def _whole(response: http.client.HTTPResponse) -> http.client.HTTPResponse:
+    """Refuses an answer whose head was cut off, which http.client takes for one
+    that has fewer headers. The daemon's tell how their body ends."""
+    if response.length is None and not response.chunked:
+        response.close()
+        raise http.client.RemoteDisconnected("the answer was cut off in its head")
+    return response
 
 
 def _usable(connection: http.client.HTTPConnection) -> bool:
@@ -270,26 +288,3 @@ def _usable(connection: http.client.HTTPConnection) -> bool:
     except (OSError, ValueError):  # ValueError: TLS can't be peeked at
         return False
     return False  # an end of file, or bytes that nobody asked for
-
-
-def _refusal(response: http.client.HTTPResponse, answer: bytes) -> TCIError:
-    message = f"the daemon answered with HTTP status {response.status}"
-    code = param = None
-    request_id = response.headers.get("X-Request-Id")
-    try:
-        error = json.loads(answer)["error"]
-        message, code, param = error["message"], error.get("code"), error.get("param")
-    except (ValueError, KeyError, TypeError):
-        pass
-    try:
-        retry_after: Optional[float] = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        retry_after = None
-    return error_for(response.status, message, code, param, request_id, retry_after)
-
-
-def segment(text: str) -> str:
-    """Encodes one segment of a path."""
-    encoded = urllib.parse.quote(text, safe="")
-    # quote leaves dots, and servers resolve these two.
-    return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
+import urllib.parse
 from typing import Any, Mapping, Sequence, Union
+
+from .errors import InfraError
 
 #: A dict of name to content, or the wire's list of dicts.
 FileInput = Union[Mapping[str, Union[bytes, str]], Sequence[Mapping[str, str]]]
@@ -26,6 +30,15 @@ def number(name: str, value: Any) -> float:
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be a finite number, not below 0")
     return float(value)
+
+
+def count(name: str, value: Any) -> int:
+    """An int, not below 0."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} must not be below 0")
+    return int(value)
 
 
 def mapping(name: str, value: Any) -> dict[str, str]:
@@ -54,3 +67,29 @@ def inline_files(files: FileInput) -> list[dict[str, str]]:
         else:
             raise TypeError(f"the content of {name!r} must be bytes or str, not {type(content).__name__}")
     return listed
+
+
+def segment(part: str) -> str:
+    """Encodes one segment of a path."""
+    encoded = urllib.parse.quote(part, safe="")
+    # quote leaves dots, and servers resolve these two.
+    return encoded.replace(".", "%2E") if encoded in (".", "..") else encoded
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. What JSON can't carry is refused here: the daemon would
+    read a lone surrogate as another character."""
+    try:
+        return json.dumps(body, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"text with a lone surrogate can't be sent: {error.object[error.start]!r}") from None
+
+
+def decode(answer: bytes) -> Any:
+    """The JSON of an answer; None where it is empty."""
+    if not answer.strip():
+        return None
+    try:
+        return json.loads(answer)
+    except ValueError:
+        raise InfraError("the daemon's answer was cut off or is not JSON") from None

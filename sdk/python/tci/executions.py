@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
-from ._transport import HEARTBEAT_TIMEOUT, Transport, segment
-from ._wire import FileInput, inline_files, mapping, number, text
+from . import _calls
+from ._calls import Call
+from ._progress import Progress
+from ._specs import ExecOptions, Stdin, TestInput
+from ._transport import Transport
+from ._wire import FileInput
+from .errors import ConnectionFailed, EventsGone
 from .models import Execution
-from .sessions import session_spec
+from .streams import ExecutionStream
 
-#: ``{"condition": "result == 4", "name"?, "reward"?, "timeout"?, "required"?}``
-TestInput = Mapping[str, Any]
-Stdin = Union[str, bytes]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Executions:
-    """``client.executions``."""
+    """``client.executions``.
+
+    Whatever runs code is safe to be tried again by the client: its requests carry
+    an ``Idempotency-Key``, and an execution that has begun is listened to again,
+    never run again.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -33,6 +42,7 @@ class Executions:
         files: Optional[FileInput] = None,
         grading: Optional[str] = None,
         max_output_bytes: Optional[int] = None,
+        idempotency_key: Optional[str] = None,
     ) -> Execution:
         """Runs code in a session and returns when it has ended, however it did:
         code that fails raises nothing here; look at ``.ok`` and ``.error``.
@@ -41,105 +51,163 @@ class Executions:
             tests: conditions over the session's names, evaluated afterwards.
             timeout: the execution's limit in seconds. The connection waits by
                 itself for as long as the daemon shows signs of life.
-            stdin: what the code reads; without it, end of file.
+            stdin: what the code reads, text or bytes; without it, end of file.
             env, cwd: for this execution only.
             files: name to content, written before the code runs.
             grading: how points become the reward: ``weighted`` (default),
                 ``sum``, ``all_or_nothing`` or ``fraction``.
             max_output_bytes: how much of stdout and stderr is kept.
+            idempotency_key: see :class:`ExecOptions`.
 
         Raises:
             SessionNotFound: there is no such session.
             InvalidRequestError: an argument is wrong.
-            CapacityError: too many executions wait already.
+            CapacityError: too many executions wait already, also after all retries.
+            ConnectionFailed: there is no daemon, or it went away.
         """
-        spec = exec_spec(code, tests, timeout, stdin, env, cwd, files, grading, max_output_bytes)
-        path = f"/v1/sessions/{segment(text('session_id', session_id))}/executions"
-        return Execution.from_wire(self._transport.json("POST", path, spec, wait=HEARTBEAT_TIMEOUT))
+        options = {
+            "timeout": timeout,
+            "stdin": stdin,
+            "env": env,
+            "cwd": cwd,
+            "files": files,
+            "grading": grading,
+            "max_output_bytes": max_output_bytes,
+            "idempotency_key": idempotency_key,
+        }
+        return self._run(_calls.execute(session_id, code, tests, options))
 
     def run_once(
         self,
         code: str,
         tests: Optional[Sequence[TestInput]] = None,
         *,
-        timeout: Optional[float] = None,
-        stdin: Optional[Stdin] = None,
-        env: Optional[Mapping[str, str]] = None,
-        cwd: Optional[str] = None,
-        files: Optional[FileInput] = None,
-        grading: Optional[str] = None,
-        max_output_bytes: Optional[int] = None,
         session: Optional[Mapping[str, Any]] = None,
+        **options: Unpack[ExecOptions],
     ) -> Execution:
         """Runs code in a session that is made for it and closed after it.
-        ``session`` holds options of :meth:`Sessions.create`."""
-        spec = exec_spec(code, tests, timeout, stdin, env, cwd, files, grading, max_output_bytes)
-        if session:
-            spec["session"] = session_spec(session)
-        return Execution.from_wire(
-            self._transport.json("POST", "/v1/executions", spec, wait=HEARTBEAT_TIMEOUT)
-        )
+        ``session`` holds options of :meth:`Sessions.create`; for the others and
+        what is raised see :meth:`run`."""
+        return self._run(_calls.execute_once(code, tests, options, session))
+
+    def _run(self, call: Call[Execution]) -> Execution:
+        return self._sent(call, self.wait)
+
+    def _start(self, call: Call[Execution]) -> Execution:
+        return self._sent(call, self.get)
+
+    def _sent(self, call: Call[Execution], look: Callable[[str], Execution]) -> Execution:
+        """Sends a request that runs code, and looks for the execution where the
+        answer broke off behind its id."""
+        try:
+            return self._transport.send(call)
+        except ConnectionFailed as error:
+            if error.execution_id is None:
+                raise
+            return look(error.execution_id)
+
+    def stream(
+        self,
+        session_id: str,
+        code: str,
+        tests: Optional[Sequence[TestInput]] = None,
+        *,
+        detach: bool = False,
+        **options: Unpack[ExecOptions],
+    ) -> ExecutionStream:
+        """Runs code in a session and returns its events as they come, as soon as
+        the execution is accepted.
+
+        Args:
+            detach: the execution goes on when the stream is left.
+            tests, options: as for :meth:`run`.
+
+        Raises:
+            TCIError: as :meth:`run`. The stream itself: StreamBroken.
+        """
+        return self._stream(_calls.execute(session_id, code, tests, options, stream=True, detach=detach))
+
+    def stream_once(
+        self,
+        code: str,
+        tests: Optional[Sequence[TestInput]] = None,
+        *,
+        session: Optional[Mapping[str, Any]] = None,
+        detach: bool = False,
+        **options: Unpack[ExecOptions],
+    ) -> ExecutionStream:
+        """As :meth:`stream`, in a session that is made for it and closed after it."""
+        return self._stream(_calls.execute_once(code, tests, options, session, stream=True, detach=detach))
+
+    def _stream(self, call: Call[Execution]) -> ExecutionStream:
+        return ExecutionStream(self._transport, Progress(self._transport.max_retries, call))
+
+    def start(
+        self,
+        session_id: str,
+        code: str,
+        tests: Optional[Sequence[TestInput]] = None,
+        **options: Unpack[ExecOptions],
+    ) -> Execution:
+        """Starts code in a session and returns at once, with an execution that is
+        ``queued`` or ``running``. It goes on whether or not anybody listens:
+        :meth:`wait`, :meth:`resume`, :meth:`get` and :meth:`cancel` take its
+        ``id``, also in another program. Arguments and errors: as for :meth:`run`."""
+        return self._start(_calls.execute(session_id, code, tests, options, detach=True))
+
+    def start_once(
+        self,
+        code: str,
+        tests: Optional[Sequence[TestInput]] = None,
+        *,
+        session: Optional[Mapping[str, Any]] = None,
+        **options: Unpack[ExecOptions],
+    ) -> Execution:
+        """As :meth:`start`, in a session that is made for it and closed after it."""
+        return self._start(_calls.execute_once(code, tests, options, session, detach=True))
+
+    def resume(self, execution_id: str, after: int = 0) -> ExecutionStream:
+        """Listens to an execution, while it is queued or runs and for ten minutes
+        after its end.
+
+        Args:
+            after: the ``seq`` of the last event that is known already; 0 begins
+                with the first.
+
+        Raises:
+            NotFoundError: there is no such execution, or it is forgotten.
+            EventsGone: its events are no longer kept.
+        """
+        progress = Progress(self._transport.max_retries, None, execution_id, after)
+        return ExecutionStream(self._transport, progress)
+
+    def wait(self, execution_id: str) -> Execution:
+        """Returns an execution when it has ended, however it did.
+
+        Raises:
+            NotFoundError: there is no such execution, or it is forgotten.
+            StreamBroken: the daemon went away meanwhile.
+        """
+        execution = self.get(execution_id)
+        if execution.done:
+            return execution
+        try:
+            progress = Progress(self._transport.max_retries, None, execution_id, events=False)
+            with ExecutionStream(self._transport, progress) as stream:
+                return stream.result()
+        except EventsGone:
+            return self.get(execution_id)
 
     def get(self, execution_id: str) -> Execution:
         """Returns an execution, also while it runs. Raises NotFoundError."""
-        return Execution.from_wire(self._transport.json("GET", self._path(execution_id)))
+        return self._transport.send(_calls.get_execution(execution_id))
 
     def cancel(self, execution_id: str) -> Execution:
-        """Ends an execution and returns what became of it."""
-        wire = self._transport.json("POST", self._path(execution_id) + "/cancel", wait=HEARTBEAT_TIMEOUT)
-        return Execution.from_wire(wire)
+        """Ends an execution and returns what became of it: a queued one never
+        starts, a running one gets SIGINT and, when that doesn't help, loses its
+        interpreter. A finished one stays as it is. Raises NotFoundError."""
+        return self._transport.send(_calls.cancel_execution(execution_id))
 
     def list(self, session_id: str) -> list[Execution]:
         """Lists what is still known of a session's executions, in their order."""
-        path = f"/v1/sessions/{segment(text('session_id', session_id))}/executions"
-        return [Execution.from_wire(wire) for wire in self._transport.json("GET", path)["data"]]
-
-    def _path(self, execution_id: str) -> str:
-        return "/v1/executions/" + segment(text("execution_id", execution_id))
-
-
-def exec_spec(
-    code: str,
-    tests: Optional[Sequence[TestInput]],
-    timeout: Optional[float],
-    stdin: Optional[Stdin],
-    env: Optional[Mapping[str, str]],
-    cwd: Optional[str],
-    files: Optional[FileInput],
-    grading: Optional[str],
-    max_output_bytes: Optional[int],
-) -> dict[str, Any]:
-    """Checks the arguments of an execution and makes the wire's object of them."""
-    if not isinstance(code, str):
-        raise TypeError(f"code must be a str, not {type(code).__name__}")
-    spec: dict[str, Any] = {"code": code}
-    if tests is not None:
-        if isinstance(tests, (str, bytes, Mapping)):
-            raise TypeError("tests must be a list of dicts with a condition each")
-        spec["tests"] = [_test(t) for t in tests]
-    if timeout is not None:
-        spec["timeout"] = number("timeout", timeout)
-    if stdin is not None:
-        if not isinstance(stdin, (str, bytes)):
-            raise TypeError(f"stdin must be str or bytes, not {type(stdin).__name__}")
-        # The wire carries text; bytes must be UTF-8.
-        spec["stdin"] = stdin.decode("utf-8") if isinstance(stdin, bytes) else stdin
-    if env is not None:
-        spec["env"] = mapping("env", env)
-    if cwd is not None:
-        spec["cwd"] = text("cwd", cwd)
-    if files is not None:
-        spec["files"] = inline_files(files)
-    if grading is not None:
-        spec["grading"] = {"mode": text("grading", grading)}
-    if max_output_bytes is not None:
-        if isinstance(max_output_bytes, bool) or not isinstance(max_output_bytes, int):
-            raise TypeError(f"max_output_bytes must be an int, not {type(max_output_bytes).__name__}")
-        spec["max_output_bytes"] = max_output_bytes
-    return spec
-
-
-def _test(test: TestInput) -> dict[str, Any]:
-    if not isinstance(test, Mapping):
-        raise TypeError(f"each test must be a dict with a condition, not {type(test).__name__}")
-    return dict(test)
+        return self._transport.send(_calls.list_executions(session_id))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
+from ._display import html_of, png_of
 from .errors import ExecutionError
 
 #: What :attr:`Execution.text` is cut to, in characters.
@@ -46,6 +48,11 @@ class TestResult:
     integrity: str = ""
     duration_ms: float = 0.0
     index: int = 0
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> TestResult:
+        """Makes a verdict from the daemon's JSON object."""
+        return cls(**_known(cls, wire))
 
 
 @dataclass(frozen=True)
@@ -96,8 +103,67 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class FileChange:
+    """A file of the workspace that changed while code ran.
+
+    Attributes:
+        change: ``created``, ``modified`` or ``deleted``; of a deleted one the
+            other fields say what was there.
+        path: relative to the workspace, with slashes.
+        name: the last part of the path.
+        size: bytes.
+        type: ``file``, ``directory``, ``symlink`` or ``other``.
+        mode: permission bits in octal, such as ``"0644"``.
+        modified_at: RFC 3339 in UTC.
+    """
+
+    change: str
+    path: str
+    name: str = ""
+    size: int = 0
+    type: str = "file"
+    mode: str = ""
+    modified_at: str = ""
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> FileChange:
+        """Makes a change from the daemon's JSON object."""
+        return cls(**_known(cls, wire))
+
+
+@dataclass(frozen=True)
+class Completions:
+    """What could stand in code between the characters ``start`` and ``end``,
+    which count code points from 0."""
+
+    matches: list[str]
+    start: int
+    end: int
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Completions:
+        """Makes completions from the daemon's JSON object."""
+        return cls(**_known(cls, wire))
+
+
+@dataclass(frozen=True)
+class IsComplete:
+    """Whether code could be run as it is: ``status`` is ``complete``,
+    ``incomplete`` (more lines have to follow) or ``invalid``; ``indent`` is what
+    the next line should begin with."""
+
+    status: str
+    indent: str = ""
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> IsComplete:
+        """Makes an answer from the daemon's JSON object."""
+        return cls(**_known(cls, wire))
+
+
+@dataclass(frozen=True, repr=False)
 class Execution:
-    """One run of one piece of code.
+    """One run of one piece of code. In a notebook it shows what the code showed.
 
     Attributes:
         stdout, stderr: what was written, the middle cut out when it was long.
@@ -105,13 +171,19 @@ class Execution:
             ``result`` when this execution bound it: the value itself when it is
             plain JSON, else its ``repr``, else ``None``.
         status: ``ok``, ``error``, ``timeout``, ``interrupted``, ``cancelled``,
-            ``memory_limit``, ``crashed``, ``expired`` or ``infra_error``.
+            ``memory_limit``, ``crashed``, ``expired`` or ``infra_error``; before
+            its end ``queued`` or ``running``, and the other attributes hold what
+            is known by then.
         outputs: everything shown, in order, as dicts ``{"type", "data"}``.
         tests, reward: the verdicts and the reward; ``None`` without tests, and
             when the infrastructure failed.
         state_lost: the variables of earlier executions are gone.
         index: 1 for the session's first execution.
         truncated: the bytes that were cut out, ``stdout_bytes`` and ``stderr_bytes``.
+        files: the workspace's files that changed, by path, as :class:`FileChange`.
+            Not those in hidden directories or in ``__pycache__``.
+        files_truncated: the workspace has more files than are looked at.
+        idempotent_replay: this is the stored answer to an earlier request.
         raw: the daemon's whole answer.
     """
 
@@ -135,7 +207,10 @@ class Execution:
     total: int = 0
     index: int = 0
     truncated: Mapping[str, int] = field(default_factory=dict)
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    files: list[FileChange] = field(default_factory=list)
+    files_truncated: bool = False
+    idempotent_replay: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Execution:
@@ -154,7 +229,7 @@ class Execution:
             stderr=wire["stderr"],
             result=result,
             error=ExecutionFailure(**_known(ExecutionFailure, error)) if error else None,
-            tests=[TestResult(**_known(TestResult, t)) for t in wire["tests"]],
+            tests=[TestResult.from_wire(t) for t in wire["tests"]],
             reward=wire["reward"],
             outputs=list(wire["outputs"]),
             receipt=Receipt(**_known(Receipt, wire["receipt"])),
@@ -167,6 +242,9 @@ class Execution:
             total=wire["total"],
             index=wire["index"],
             truncated=dict(wire["truncated"]),
+            files=[FileChange.from_wire(f) for f in wire.get("files") or ()],
+            files_truncated=wire.get("files_truncated", False),
+            idempotent_replay=wire.get("idempotent_replay", False),
             raw=wire,
         )
 
@@ -174,6 +252,11 @@ class Execution:
     def ok(self) -> bool:
         """True when the code ran to its end."""
         return self.status == "ok"
+
+    @property
+    def done(self) -> bool:
+        """True when it has ended, however it did."""
+        return self.status not in ("queued", "running")
 
     @property
     def text(self) -> str:
@@ -205,6 +288,26 @@ class Execution:
                     if isinstance(data.get(kind), str):
                         found.append(base64.b64decode(data[kind]))
         return found
+
+    def __repr__(self) -> str:
+        shown = [f"id={self.id!r}", f"status={self.status!r}"]
+        if self.result is not None:
+            shown.append(f"result={reprlib.repr(self.result)}")
+        if self.error is not None:
+            shown.append(f"error={self.error.name}: {reprlib.repr(self.error.value)}")
+        if self.stdout:
+            shown.append(f"stdout={reprlib.repr(self.stdout)}")
+        if self.reward is not None:
+            shown.append(f"reward={self.reward}")
+        return f"Execution({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; see :mod:`tci._display`."""
+        return html_of(self)
+
+    def _repr_png_(self) -> Optional[bytes]:
+        """The first PNG that was shown; None: there is none."""
+        return png_of(self)
 
     def raise_for_error(self) -> Execution:
         """Raises :class:`ExecutionError` unless the code ran to its end."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence
 
-from ._transport import Transport, segment
-from ._wire import FileInput, inline_files, mapping, number, text
+from . import _calls
+from ._calls import Content
+from ._session import SessionState
+from ._specs import ExecOptions, Stdin, TestInput
+from ._transport import Transport
+from ._wire import FileInput
 from .errors import SessionNotFound
+from .files import Files
+from .models import Completions, Execution, File, FileInfo, IsComplete
 
 if TYPE_CHECKING:
-    from .executions import Executions, Stdin, TestInput
-    from .files import Content, Files
-    from .models import Execution, File, FileInfo
+    from typing_extensions import Unpack
 
-#: Starting a session waits for a Python to start, on a busy host for long.
-_CREATE_WAIT = 120.0
+    from .executions import Executions
+    from .streams import ExecutionStream
 
 
-class Session:
+class Session(SessionState):
     """A session and what can be done with it.
 
     It is a context manager that closes the session at its end. Attributes:
@@ -34,31 +38,10 @@ class Session:
     def __init__(
         self, wire: Mapping[str, Any], sessions: Sessions, executions: Executions, files: Files
     ) -> None:
+        super().__init__(wire)
         self._sessions = sessions
         self._executions = executions
-        self.files = SessionFiles(files, wire["id"])
-        self._set(wire)
-
-    def _set(self, wire: Mapping[str, Any]) -> Session:
-        self.raw = wire
-        self.id: str = wire["id"]
-        self.language: str = wire["language"]
-        self.state: str = wire["state"]
-        self.created_at: str = wire["created_at"]
-        self.expires_at: Optional[str] = wire["expires_at"]
-        self.last_execute_at: Optional[str] = wire["last_execute_at"]
-        self.execute_count: int = wire["execute_count"]
-        self.metadata: dict[str, str] = wire["metadata"]
-        self.resources: dict[str, Any] = wire["resources"]
-        self.network: dict[str, Any] = wire["network"]
-        self.isolation: dict[str, Any] = wire["isolation"]
-        self.image: str = wire["image"]
-        self.image_digest: str = wire["image_digest"]
-        self.idle_timeout: float = wire["idle_timeout"]
-        self.kernel_restarts: int = wire["kernel_restarts"]
-        self.sandbox: str = wire["sandbox"]
-        self.reason: Optional[str] = wire.get("reason")
-        return self
+        self.files = SessionFiles(files, self.id)
 
     def run(
         self,
@@ -72,6 +55,7 @@ class Session:
         files: Optional[FileInput] = None,
         grading: Optional[str] = None,
         max_output_bytes: Optional[int] = None,
+        idempotency_key: Optional[str] = None,
     ) -> Execution:
         """Runs code here; see :meth:`Executions.run`."""
         return self._executions.run(
@@ -85,7 +69,37 @@ class Session:
             files=files,
             grading=grading,
             max_output_bytes=max_output_bytes,
+            idempotency_key=idempotency_key,
         )
+
+    def stream(
+        self,
+        code: str,
+        tests: Optional[Sequence[TestInput]] = None,
+        *,
+        detach: bool = False,
+        **options: Unpack[ExecOptions],
+    ) -> ExecutionStream:
+        """Runs code here and gives its events; see :meth:`Executions.stream`."""
+        return self._executions.stream(self.id, code, tests, detach=detach, **options)
+
+    def start(
+        self, code: str, tests: Optional[Sequence[TestInput]] = None, **options: Unpack[ExecOptions]
+    ) -> Execution:
+        """Starts code here and does not wait; see :meth:`Executions.start`."""
+        return self._executions.start(self.id, code, tests, **options)
+
+    def executions(self) -> list[Execution]:
+        """What is still known of the session's executions, in their order."""
+        return self._executions.list(self.id)
+
+    def complete(self, code: str, cursor: Optional[int] = None) -> Completions:
+        """See :meth:`Sessions.complete`."""
+        return self._sessions.complete(self.id, code, cursor)
+
+    def is_complete(self, code: str) -> IsComplete:
+        """See :meth:`Sessions.is_complete`."""
+        return self._sessions.is_complete(self.id, code)
 
     def interrupt(self) -> None:
         """Sends SIGINT to what runs; variables are kept."""
@@ -93,11 +107,13 @@ class Session:
 
     def restart(self) -> Session:
         """Starts a new interpreter; files are kept, variables are not."""
-        return self._set(self._sessions.restart(self.id).raw)
+        self._set(self._sessions.restart(self.id).raw)
+        return self
 
     def refresh(self) -> Session:
         """Asks the daemon for the session's present state."""
-        return self._set(self._sessions.get(self.id).raw)
+        self._set(self._sessions.get(self.id).raw)
+        return self
 
     def close(self) -> bool:
         """Ends the session; True, also when it has ended already."""
@@ -108,9 +124,6 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"Session(id={self.id!r}, state={self.state!r})"
 
 
 class SessionFiles:
@@ -151,20 +164,18 @@ class Sessions:
         Options (all as in the API description): ``ttl`` and ``idle_timeout`` in
         seconds, ``env`` and ``metadata`` as dicts of strings, ``cwd``,
         ``resources`` (``memory_mb``, ``cpus``, ``pids``, ``disk_mb``),
-        ``network``, ``image``, ``isolation``, and ``files``: a dict of name to
-        bytes or str.
+        ``network``, ``image``, ``isolation``, ``files``: a dict of name to
+        bytes or str, and ``idempotency_key``, as in :class:`ExecOptions`.
 
         Raises:
             InvalidRequestError: an option is wrong.
-            CapacityError: there is no room now.
+            CapacityError: there is no room now, also after all retries.
         """
-        body = session_spec({"language": language, **options})
-        wire = self._transport.json("POST", "/v1/sessions", body, wait=_CREATE_WAIT)
-        return self._session(wire)
+        return self._session(self._transport.send(_calls.create_session({"language": language, **options})))
 
     def get(self, session_id: str) -> Session:
         """Finds a live session. Raises SessionNotFound."""
-        return self._session(self._transport.json("GET", self._path(session_id)))
+        return self._session(self._transport.send(_calls.get_session(session_id)))
 
     def list(
         self, *, state: Optional[str] = None, metadata: Optional[Mapping[str, str]] = None
@@ -173,15 +184,13 @@ class Sessions:
         return list(self._pages(state, metadata))
 
     def _pages(self, state: Optional[str], metadata: Optional[Mapping[str, str]]) -> Iterator[Session]:
-        query = _metadata_query(metadata)
-        if state is not None:
-            query["state"] = text("state", state)
+        after: Optional[str] = None
         while True:
-            page = self._transport.json("GET", "/v1/sessions", query=query)
+            page = self._transport.send(_calls.list_sessions(state, metadata, after))
             yield from (self._session(wire) for wire in page["data"])
-            if page["next"] is None:
+            after = page["next"]
+            if after is None:
                 return
-            query["after"] = page["next"]
 
     def update(
         self,
@@ -192,88 +201,42 @@ class Sessions:
         metadata: Optional[Mapping[str, str]] = None,
     ) -> Session:
         """Changes a live session; ``ttl`` counts from now, 0 means no end."""
-        body: dict[str, Any] = {}
-        if ttl is not None:
-            body["ttl"] = number("ttl", ttl)
-        if idle_timeout is not None:
-            body["idle_timeout"] = number("idle_timeout", idle_timeout)
-        if metadata is not None:
-            body["metadata"] = mapping("metadata", metadata)
-        return self._session(self._transport.json("PATCH", self._path(session_id), body))
+        return self._session(
+            self._transport.send(_calls.update_session(session_id, ttl, idle_timeout, metadata))
+        )
 
     def close(self, session_id: str) -> bool:
         """Ends a session and waits until nothing of it is left. Returns True,
         also for a session that has ended already or never was."""
         try:
-            self._transport.json("DELETE", self._path(session_id), wait=_CREATE_WAIT)
+            self._transport.send(_calls.close_session(session_id))
         except SessionNotFound:
             pass
         return True
 
     def close_all(self, metadata: Mapping[str, str]) -> int:
         """Ends all sessions with these labels and returns their number."""
-        query = _metadata_query(metadata)
-        if not query:
-            raise ValueError("close_all needs at least one label in metadata")
-        answer = self._transport.json("DELETE", "/v1/sessions", query=query, wait=_CREATE_WAIT)
-        return int(answer["closed"])
+        return self._transport.send(_calls.close_sessions(metadata))
 
     def interrupt(self, session_id: str) -> Session:
-        """Sends SIGINT to what runs in the session; variables are kept."""
-        return self._session(self._transport.json("POST", self._path(session_id) + "/interrupt"))
+        """Sends SIGINT to what runs in the session, as a notebook's stop button
+        does: the code sees a KeyboardInterrupt, variables are kept."""
+        return self._session(self._transport.send(_calls.interrupt_session(session_id)))
 
     def restart(self, session_id: str) -> Session:
-        """Gives the session a new interpreter; files are kept."""
-        return self._session(
-            self._transport.json("POST", self._path(session_id) + "/restart", wait=_CREATE_WAIT)
-        )
+        """Gives the session a new interpreter; files are kept. What runs ends as
+        ``interrupted``, what is queued runs afterwards."""
+        return self._session(self._transport.send(_calls.restart_session(session_id)))
 
-    def _path(self, session_id: str) -> str:
-        return "/v1/sessions/" + segment(text("session_id", session_id))
+    def complete(self, session_id: str, code: str, cursor: Optional[int] = None) -> Completions:
+        """Asks what could stand in ``code`` at ``cursor``, in characters from its
+        start; None: at its end. Raises ConflictError while code runs."""
+        return self._transport.send(_calls.complete(session_id, code, cursor))
+
+    def is_complete(self, session_id: str, code: str) -> IsComplete:
+        """Asks whether ``code`` could be run as it is. Raises ConflictError while
+        code runs."""
+        return self._transport.send(_calls.is_complete(session_id, code))
 
     def _session(self, wire: Mapping[str, Any]) -> Session:
         return Session(wire, self, self._executions, self._files)
-
-
-_OPTIONS = frozenset(
-    {
-        "language",
-        "isolation",
-        "ttl",
-        "idle_timeout",
-        "env",
-        "cwd",
-        "metadata",
-        "resources",
-        "network",
-        "files",
-        "image",
-    }
-)
-
-
-def session_spec(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks the options of a session and makes the wire's object of them."""
-    body: dict[str, Any] = {}
-    for name, value in options.items():
-        if name not in _OPTIONS:
-            raise TypeError(f"unknown session option {name!r}; known are {', '.join(sorted(_OPTIONS))}")
-        if value is None:
-            continue
-        if name in ("ttl", "idle_timeout"):
-            body[name] = number(name, value)
-        elif name in ("env", "metadata"):
-            body[name] = mapping(name, value)
-        elif name == "files":
-            body[name] = inline_files(value)
-        elif name in ("resources", "network"):
-            if not isinstance(value, Mapping):
-                raise TypeError(f"{name} must be a dict, not {type(value).__name__}")
-            body[name] = dict(value)
-        else:
-            body[name] = text(name, value)
-    return body
-
-
-def _metadata_query(metadata: Optional[Mapping[str, str]]) -> dict[str, str]:
-    return {f"metadata.{k}": v for k, v in mapping("metadata", metadata or {}).items()}

@@ -1,22 +1,28 @@
 """Plays the conformance cases against a running daemon.
 
     TCI_BASE_URL=unix:///run/tcid/tcid.sock PYTHONPATH=sdk/python \\
-        python3 sdk/python/tests/conformance.py [WORD …]
+        python3 sdk/python/tests/conformance.py [--client sync|async] [WORD …]
 
-Words choose the cases whose names contain one of them. The file of cases and
+Words choose the cases whose names contain one of them. ``--client async`` plays
+them with the asyncio client, which needs httpx. The file of cases and
 its patterns are described in test/conformance/README.md. The exit status is 0
 when all cases passed, 1 when one failed, 2 when they can't be run.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import base64
 import dataclasses
+import inspect
 import json
 import pathlib
 import re
 import sys
-from typing import Any, Callable
+import time
+import uuid
+from typing import Any, Callable, Iterator
 
 import tci
 
@@ -31,6 +37,8 @@ KINDS: dict[str, tuple[type[Exception], type[Exception]]] = {
     "invalid_request": (tci.InvalidRequestError, ValueError),
     "conflict": (tci.ConflictError, tci.TCIError),
 }
+#: Seconds for an execution that nobody listens to to end, in op poll.
+POLL_SECONDS = 30.0
 #: fields of an execution that are objects themselves
 PARTS = ("error", "receipt")
 
@@ -42,10 +50,12 @@ class Mismatch(Exception):
 class Case:
     """One case and the sessions that it has made."""
 
-    def __init__(self, client: tci.TCIClient, case: dict[str, Any]) -> None:
+    def __init__(self, client: Any, case: dict[str, Any]) -> None:
         self.client = client
         self.steps = case["steps"]
         self.sessions: dict[str, str] = {}
+        self.executions: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
         self.made: list[str] = []
 
     def play(self) -> None:
@@ -86,8 +96,26 @@ class Case:
             return str(step.pop("session_id"))
         return self.sessions[step.pop("session", "s")]
 
+    def execution(self, step: dict[str, Any]) -> str:
+        if "execution_id" in step:
+            return str(step.pop("execution_id"))
+        return self.executions[step.pop("execution", "e")]
+
+    def options(self, step: dict[str, Any]) -> dict[str, Any]:
+        """The options of a step as the client takes them, with its key."""
+        options = dict(step.pop("options", {}))
+        if "stdin_base64" in options:
+            options["stdin"] = base64.b64decode(options.pop("stdin_base64"))
+        if "key" in step:
+            options["idempotency_key"] = self.keys.setdefault(step.pop("key"), uuid.uuid4().hex)
+        return options
+
+    def noted(self, step: dict[str, Any], execution: tci.Execution) -> dict[str, Any]:
+        self.executions[step.pop("execution", "e")] = execution.id
+        return shown(execution)
+
     def op_create(self, step: dict[str, Any]) -> Any:
-        name, options = step.pop("session", "s"), step.pop("options", {})
+        name, options = step.pop("session", "s"), self.options(step)
         language = {"language": step.pop("language")} if "language" in step else {}
         session = self.client.sessions.create(**language, **options)
         self.sessions[name] = session.id
@@ -99,12 +127,73 @@ class Case:
 
     def op_run(self, step: dict[str, Any]) -> Any:
         session_id = self.session(step)
-        code, tests, options = step.pop("code"), step.pop("tests", None), step.pop("options", {})
-        return shown(self.client.executions.run(session_id, code, tests, **options))
+        code, tests, options = step.pop("code"), step.pop("tests", None), self.options(step)
+        return self.noted(step, self.client.executions.run(session_id, code, tests, **options))
 
     def op_run_once(self, step: dict[str, Any]) -> Any:
-        code, tests, options = step.pop("code"), step.pop("tests", None), step.pop("options", {})
-        return shown(self.client.run(code, tests, **options, **prefixed(step.pop("session_options", {}))))
+        code, tests, options = step.pop("code"), step.pop("tests", None), self.options(step)
+        options.update(prefixed(step.pop("session_options", {})))
+        return self.noted(step, self.client.run(code, tests, **options))
+
+    def op_start(self, step: dict[str, Any]) -> Any:
+        session_id = self.session(step)
+        code, tests, options = step.pop("code"), step.pop("tests", None), self.options(step)
+        return self.noted(step, self.client.executions.start(session_id, code, tests, **options))
+
+    def op_start_once(self, step: dict[str, Any]) -> Any:
+        code, tests, options = step.pop("code"), step.pop("tests", None), self.options(step)
+        options.update(prefixed(step.pop("session_options", {})))
+        return self.noted(step, self.client.start(code, tests, **options))
+
+    def op_stream(self, step: dict[str, Any]) -> Any:
+        session_id, detach = self.session(step), step.pop("detach", False)
+        code, tests, options = step.pop("code"), step.pop("tests", None), self.options(step)
+        stream = self.client.executions.stream(session_id, code, tests, detach=detach, **options)
+        self.executions[step.pop("execution", "e")] = stream.execution_id
+        return streamed(stream, 0, step.pop("leave_after", None))
+
+    def op_stream_once(self, step: dict[str, Any]) -> Any:
+        detach = step.pop("detach", False)
+        code, tests, options = step.pop("code"), step.pop("tests", None), self.options(step)
+        options.update(prefixed(step.pop("session_options", {})))
+        stream = self.client.stream(code, tests, detach=detach, **options)
+        self.executions[step.pop("execution", "e")] = stream.execution_id
+        return streamed(stream, 0, step.pop("leave_after", None))
+
+    def op_resume(self, step: dict[str, Any]) -> Any:
+        execution_id, after = self.execution(step), step.pop("after", 0)
+        stream = self.client.executions.resume(execution_id, after)
+        return streamed(stream, after, step.pop("leave_after", None))
+
+    def op_get(self, step: dict[str, Any]) -> Any:
+        return shown(self.client.executions.get(self.execution(step)))
+
+    def op_wait(self, step: dict[str, Any]) -> Any:
+        return shown(self.client.executions.wait(self.execution(step)))
+
+    def op_poll(self, step: dict[str, Any]) -> Any:
+        execution_id, end = self.execution(step), time.monotonic() + POLL_SECONDS
+        while not (execution := self.client.executions.get(execution_id)).done:
+            if time.monotonic() > end:
+                raise Mismatch(f"the execution has not ended after {POLL_SECONDS} s")
+            time.sleep(0.1)
+        return shown(execution)
+
+    def op_cancel(self, step: dict[str, Any]) -> Any:
+        return shown(self.client.executions.cancel(self.execution(step)))
+
+    def op_executions(self, step: dict[str, Any]) -> Any:
+        return [shown(execution) for execution in self.client.executions.list(self.session(step))]
+
+    def op_interrupt(self, step: dict[str, Any]) -> Any:
+        return self.client.sessions.interrupt(self.session(step)).raw
+
+    def op_complete(self, step: dict[str, Any]) -> Any:
+        session_id, code = self.session(step), step.pop("code")
+        return dataclasses.asdict(self.client.sessions.complete(session_id, code, step.pop("cursor", None)))
+
+    def op_is_complete(self, step: dict[str, Any]) -> Any:
+        return dataclasses.asdict(self.client.sessions.is_complete(self.session(step), step.pop("code")))
 
     def op_upload(self, step: dict[str, Any]) -> Any:
         session_id = self.session(step)
@@ -151,14 +240,81 @@ def shown(execution: tci.Execution) -> dict[str, Any]:
     as the daemon sent them."""
     answer = dict(execution.raw)
     for field in dataclasses.fields(execution):
-        if field.name in answer and field.name not in ("tests", "raw"):
+        if field.name in answer and field.name not in ("tests", "files", "raw"):
             value: Any = getattr(execution, field.name)
             answer[field.name] = dataclasses.asdict(value) if field.name in PARTS and value else value
+    answer["files"] = [dataclasses.asdict(change) for change in execution.files]
     answer["tests"] = [
         {**wire, **dataclasses.asdict(test)} for wire, test in zip(execution.raw["tests"], execution.tests)
     ]
-    answer.update(ok=execution.ok, text=execution.text, images=len(execution.images))
+    answer.update(ok=execution.ok, done=execution.done, text=execution.text, images=len(execution.images))
     return answer
+
+
+def streamed(stream: Any, after: int, leave_after: str | None) -> dict[str, Any]:
+    """Reads a stream, to its end or to the first event of a type."""
+    events: list[dict[str, Any]] = []
+    with stream:
+        for event in stream:
+            answer = told(event)
+            if event.seq != after + answer.get("events", 1):
+                raise Mismatch(f"event {event.seq} ({event.type}) follows event {after}")
+            after = event.seq
+            last = events[-1] if events else {}
+            if event.type in ("stdout", "stderr") and last.get("type") == event.type:
+                last["text"] += event.text
+            else:
+                events.append(answer)
+            if event.type == leave_after:
+                break
+        else:
+            if leave_after is not None:
+                raise Mismatch(f"there was no event {leave_after!r} in {events!r:.500}")
+    execution = shown(stream.execution) if stream.execution is not None else None
+    return {"id": stream.execution_id, "events": events, "execution": execution}
+
+
+def told(event: Any) -> dict[str, Any]:
+    """An event as the client shows it, without its number and time."""
+    if isinstance(event, tci.FinishedEvent):
+        return {"type": event.type, "execution": shown(event.execution)}
+    fields = {k: v for k, v in dataclasses.asdict(event).items() if k not in ("seq", "time")}
+    return {"type": event.type, **fields}
+
+
+class Blocking:
+    """The asyncio client, or a part of it, whose calls are waited for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, thing: Any) -> None:
+        self._loop = loop
+        self._thing = thing
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._thing, name)
+        if not callable(value):
+            parts = ("sessions", "executions", "files")
+            return Blocking(self._loop, value) if name in parts else value
+
+        def call(*args: Any, **options: Any) -> Any:
+            answer = value(*args, **options)
+            if inspect.isawaitable(answer):
+                answer = self._loop.run_until_complete(answer)
+            return Blocking(self._loop, answer) if isinstance(answer, tci.AsyncExecutionStream) else answer
+
+        return call
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield self._loop.run_until_complete(self._thing.__anext__())
+            except StopAsyncIteration:
+                return
+
+    def __enter__(self) -> Blocking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run_until_complete(self._thing.close())
 
 
 def check_error(refusal: dict[str, Any], error: Exception) -> None:
@@ -230,8 +386,13 @@ def same(a: Any, b: Any) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Plays the chosen cases and returns the exit status."""
+    parser = argparse.ArgumentParser(description="Plays the conformance cases.")
+    parser.add_argument("--client", choices=("sync", "async"), default="sync")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parsed = parser.parse_args(arguments)
+    words = parsed.words
     cases = json.loads(CASES.read_text("utf-8"))
     if cases["version"] != 1:
         print(f"conformance: {CASES} has version {cases['version']}; this runner knows 1", file=sys.stderr)
@@ -241,7 +402,12 @@ def main(words: list[str]) -> int:
         print("conformance: no case has such a name", file=sys.stderr)
         return 2
     failed = 0
-    with tci.TCIClient() as client:
+    made: Any = (
+        tci.TCIClient()
+        if parsed.client == "sync"
+        else Blocking(asyncio.new_event_loop(), tci.AsyncTCIClient())
+    )
+    with made as client:
         try:
             client.version()
         except tci.TCIError as error:

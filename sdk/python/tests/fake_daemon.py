@@ -35,7 +35,8 @@ class Request:
 @dataclass
 class Answer:
     """What to answer. ``beats`` are seconds after each of which a space is sent
-    before the body; ``hang_up`` closes the connection in its place, and
+    before the body; ``lines`` are a body in chunks, cut off after ``cut_after``
+    bytes of it; ``hang_up`` closes the connection in its place, and
     ``close_after`` closes it afterwards without saying so before."""
 
     body: Any = None
@@ -45,6 +46,8 @@ class Answer:
     delay: float = 0.0
     cut: bool = False
     hang_up: bool = False
+    lines: Optional[list[bytes]] = None
+    cut_after: Optional[int] = None
     close_after: bool = False
 
 
@@ -128,6 +131,9 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.hang_up:
             return
         time.sleep(answer.delay)
+        if answer.lines is not None:
+            self._stream(answer)
+            return
         body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -140,6 +146,26 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b" ")
         self.wfile.write(body[: len(body) // 2] if answer.cut else body)
         self.close_connection = self.close_connection or answer.cut
+
+    def _stream(self, answer: Answer) -> None:
+        assert answer.lines is not None
+        left = answer.cut_after
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        for line in answer.lines:
+            piece = line if left is None else line[:left]
+            self.wfile.write(b"%x\r\n" % len(line) + piece)
+            if left is not None:
+                left -= len(piece)
+                if left == 0:
+                    self.close_connection = True
+                    return
+            self.wfile.write(b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve
 
@@ -214,6 +240,8 @@ class DaemonTest(unittest.TestCase):
 
     #: The client's timeout in seconds, short so that tests of it are.
     timeout = 10.0
+    #: How often it tries again; most tests are about a single try.
+    max_retries = 0
 
     def start(self, answer: Callable[[Request], Answer], *, unix: bool = False) -> TCIClient:
         path = None
@@ -223,7 +251,7 @@ class DaemonTest(unittest.TestCase):
             path = os.path.join(directory.name, "s")
         self.daemon = FakeDaemon(answer, path)
         self.addCleanup(self.daemon.stop)
-        client = TCIClient("key", self.daemon.base_url, timeout=self.timeout)
+        client = TCIClient("key", self.daemon.base_url, timeout=self.timeout, max_retries=self.max_retries)
         self.addCleanup(client.close)
         return client
 

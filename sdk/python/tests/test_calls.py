@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import sys
 import unittest
 from typing import Any, Callable, Mapping, Optional
+from unittest import mock
 
 import tci
 from fake_daemon import EXECUTION, SESSION, Answer, DaemonTest, Request, refusal
@@ -131,7 +134,7 @@ class Executions(DaemonTest):
                     "code": "code ü",
                     "tests": tests,
                     "timeout": 5,
-                    "stdin": "in\n",
+                    "stdin_base64": "aW4K",
                     "env": {"A": "b"},
                     "cwd": "d",
                     "files": [{"name": "f", "encoding": "string", "content": "x"}],
@@ -176,6 +179,31 @@ class Executions(DaemonTest):
         with self.assertRaisesRegex(tci.ExecutionError, "line 1\nE: v"):
             e.raise_for_error()
 
+    def test_completion(self) -> None:
+        answers = {"complete": {"matches": ["import"], "start": 0, "end": 4}}
+        answers["is_complete"] = {"status": "incomplete", "indent": "    ", "new": 1}  # type: ignore[dict-item]
+        client = self.start(lambda r: Answer(answers[r.target.rsplit("/", 1)[1]]))
+        self.assertEqual(client.sessions.complete("ses_1", "impo", 4), tci.Completions(["import"], 0, 4))
+        self.assertEqual(client.sessions.is_complete("ses_1", "if x:").status, "incomplete")
+        self.assertEqual(
+            [r.json() for r in self.daemon.requests], [{"code": "impo", "cursor": 4}, {"code": "if x:"}]
+        )
+
+    def test_one_program_by_itself(self) -> None:
+        self.start(lambda r: Answer(EXECUTION))
+        with mock.patch.dict(os.environ, {"TCI_BASE_URL": self.daemon.base_url}):
+            with mock.patch("tci._once._client", None):
+                self.assertEqual(tci.run("1", ttl=5).id, "exe_1")
+                tci.run("2")
+                tci._once._default().close()
+        self.assertEqual(self.daemon.connections, 1)
+        self.assertEqual(self.daemon.requests[0].json(), {"code": "1", "session": {"ttl": 5}})
+
+    def test_asyncio_without_httpx(self) -> None:
+        with mock.patch.dict(sys.modules, {"httpx": None}):
+            with self.assertRaisesRegex(ImportError, r"pip install 'tci-sdk\[async\]'"):
+                tci.AsyncTCIClient()
+
 
 class NothingIsSent(DaemonTest):
     def test_bad_arguments(self) -> None:
@@ -195,7 +223,6 @@ class NothingIsSent(DaemonTest):
             (lambda: run("ses_1", "1", timeout=float("inf")), ValueError, "timeout"),
             (lambda: run("ses_1", "1", timeout=True), TypeError, "timeout"),
             (lambda: run("ses_1", "1", stdin=5), TypeError, "stdin"),
-            (lambda: run("ses_1", "1", stdin=b"\xff"), ValueError, "utf-8"),
             (lambda: run("ses_1", "1", env={"A": 1}), TypeError, "env"),
             (lambda: run("ses_1", "1", cwd=1), TypeError, "cwd"),
             (lambda: run("ses_1", "1", files={"f": 1}), TypeError, "f"),
@@ -265,6 +292,22 @@ class Values(unittest.TestCase):
         test = {"name": "n", "passed": True, "reward": 1, "index": 2, "new": 1}
         e = execution(new=1, tests=[test], receipt={"wall_ms": 1, "new": 1}, error={**FAILURE, "new": 1})
         self.assertEqual((e.tests[0].name, e.tests[0].index, e.receipt.wall_ms, e.raw["new"]), ("n", 2, 1, 1))
+
+    def test_files(self) -> None:
+        info = {"path": "d/f", "name": "f", "size": 3, "type": "file", "mode": "0644", "modified_at": "t"}
+        e = execution(files=[{**info, "change": "created", "new": 1}], files_truncated=True)
+        self.assertEqual(e.files, [tci.FileChange("created", **info)])
+        self.assertTrue(e.files_truncated)
+        self.assertEqual(execution().files, [])
+
+    def test_done(self) -> None:
+        for status, done in (("queued", False), ("running", False), ("ok", True), ("infra_error", True)):
+            self.assertIs(execution(status=status).done, done)
+
+    def test_repr_is_short(self) -> None:
+        self.assertEqual(repr(execution()), "Execution(id='exe_1', status='ok')")
+        e = execution(result=list(range(10**5)), stdout="x" * 10**6, error={**FAILURE, "value": "v" * 10**6})
+        self.assertLess(len(repr(e)), 250)
 
     def test_raise_for_error_returns_what_is_fine(self) -> None:
         e = execution()

@@ -121,7 +121,7 @@ class Waiting(DaemonTest):
 
     def test_silence_between_heartbeats_is_bounded(self) -> None:
         client = self.start(lambda r: Answer(EXECUTION, beats=[0.1, 1.0]))
-        with mock.patch("tci.executions.HEARTBEAT_TIMEOUT", 0.4), self.assertRaises(tci.ConnectionFailed):
+        with mock.patch("tci._calls.HEARTBEAT_TIMEOUT", 0.4), self.assertRaises(tci.ConnectionFailed):
             client.executions.run("ses_1", "1")
 
 

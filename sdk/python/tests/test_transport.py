@@ -9,12 +9,12 @@ import tempfile
 import threading
 import unittest
 from contextlib import contextmanager
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 from unittest import mock
 
 import tci
 from tci import TCIClient
-from tci._transport import default_base_url
+from tci._address import default_base_url
 
 Handler = Callable[[socket.socket, int], None]
 
@@ -86,7 +86,7 @@ def answer(connection: socket.socket, body: object, status: int = 200, headers: 
 
 
 def version(url: str, timeout: float = 5.0) -> object:
-    with TCIClient(base_url=url, timeout=timeout) as client:
+    with TCIClient(base_url=url, timeout=timeout, max_retries=0) as client:
         return client.version()
 
 
@@ -192,7 +192,7 @@ class BrokenConnections(unittest.TestCase):
             sent.append(read_request(connection)[0])  # and closes without an answer
 
         with server(handle) as url:
-            client = TCIClient(base_url=url)
+            client = TCIClient(base_url=url, max_retries=0)
             client.version()
             with self.assertRaises(tci.ConnectionFailed):
                 client.executions.run("s", "launch()")
@@ -206,6 +206,28 @@ class BrokenConnections(unittest.TestCase):
 
         with server(handle) as url, self.assertRaises(tci.ConnectionFailed):
             version(url)
+
+    def test_an_answer_cut_off_at_every_byte(self) -> None:
+        body = b'{"version": "x"}'
+        for head in (
+            b"Content-Length: 16\r\n\r\n%s",
+            b"Transfer-Encoding: chunked\r\n\r\n10\r\n%s\r\n0\r\n\r\n",
+        ):
+            whole = b"HTTP/1.1 200 OK\r\nX-Request-Id: r\r\n" + head % body
+            sent: list[int] = []
+
+            def handle(connection: socket.socket, count: int, whole: bytes = whole, sent: Any = sent) -> None:
+                # Each connection gets one byte more than the one before.
+                sent.append(count)
+                read_request(connection)
+                connection.sendall(whole[:count])
+
+            with server(handle) as url, mock.patch("tci._retry.FIRST_PAUSE", 0):
+                client = TCIClient(base_url=url, max_retries=200)
+                self.assertEqual(client.version(), {"version": "x"})
+                client.close()
+            # The last line ends of a body in chunks are not missed.
+            self.assertIn(len(sent), range(len(whole) - 4, len(whole) + 1))
 
     def test_no_daemon(self) -> None:
         for url in ["unix:///nonexistent/tcid.sock", "http://127.0.0.1:1"]:
@@ -251,7 +273,7 @@ class Errors(unittest.TestCase):
             )
 
         with server(handle) as url:
-            client = TCIClient(base_url=url)
+            client = TCIClient(base_url=url, max_retries=0)
             for status, code, kind, base in cases:
                 with self.assertRaises(base) as raised:
                     client.version()
@@ -305,7 +327,7 @@ class Arguments(unittest.TestCase):
             env = {"TCI_BASE_URL": "", "XDG_RUNTIME_DIR": dir}
             with (
                 mock.patch.dict(os.environ, env),
-                mock.patch("tci._transport._SYSTEM_SOCKET", "/nonexistent"),
+                mock.patch("tci._address._SYSTEM_SOCKET", "/nonexistent"),
             ):
                 self.assertEqual(default_base_url(), "unix://" + path)
                 os.remove(path)

@@ -6,8 +6,10 @@
 // its patterns are described in test/conformance/README.md. The exit status is 0
 // when all cases passed, 1 when one failed, 2 when they can't be run.
 
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import {
@@ -20,6 +22,8 @@ import {
   TCIError,
   type CreateOptions,
   type Execution,
+  type ExecutionEvent,
+  type ExecutionStream,
   type RunOptions,
   type SessionSpec,
   type TestInput,
@@ -74,6 +78,8 @@ class Case {
   readonly #client: TCIClient;
   readonly #sessions = new Map<string, string>();
   readonly #made: string[] = [];
+  readonly #executions = new Map<string, string>();
+  readonly #keys = new Map<string, string>();
 
   constructor(client: TCIClient) {
     this.#client = client;
@@ -128,11 +134,74 @@ class Case {
     return id;
   }
 
+  #executionId(step: Step): string {
+    if (step.has("execution_id")) return step.take<string>("execution_id");
+    const name = step.take("execution", "e");
+    const id = this.#executions.get(name);
+    if (id === undefined) throw new Mismatch(`no step has made the execution ${name}`);
+    return id;
+  }
+
+  /** The key that a step names; undefined: it names none. */
+  #key(step: Step): string | undefined {
+    if (!step.has("key")) return undefined;
+    const name = step.take<string>("key");
+    const key = this.#keys.get(name) ?? randomUUID();
+    this.#keys.set(name, key);
+    return key;
+  }
+
+  /** The arguments of an execution. */
+  #execution(step: Step): RunOptions & { code: string } {
+    const code = step.take<string>("code");
+    const tests = step.take<TestInput[] | undefined>("tests");
+    const options = camelKeys(step.take<Json>("options", {}));
+    if (typeof options["stdinBase64"] === "string") {
+      options["stdin"] = Buffer.from(options["stdinBase64"], "base64");
+      delete options["stdinBase64"];
+    }
+    return { code, tests, ...options, idempotencyKey: this.#key(step) };
+  }
+
+  #ran(step: Step, execution: Execution): Json {
+    this.#executions.set(step.take("execution", "e"), execution.id);
+    return shown(execution);
+  }
+
+  /** Reads a stream, to its end or until it is left. */
+  async #streamed(step: Step, stream: ExecutionStream, after?: number): Promise<Json> {
+    const name = after === undefined ? step.take("execution", "e") : undefined;
+    const leaveAfter = step.take<string | undefined>("leave_after");
+    const events: Json[] = [];
+    let seq = after ?? 0;
+    let left = false;
+    for await (const event of stream) {
+      const missing = event.type === "truncated" ? event.events : 1;
+      if (event.seq !== seq + missing) {
+        throw new Mismatch(`event ${String(event.seq)} came after event ${String(seq)}`);
+      }
+      seq = event.seq;
+      const last = events.at(-1);
+      if ((event.type === "stdout" || event.type === "stderr") && last?.["type"] === event.type) {
+        last["text"] = String(last["text"]) + event.text;
+      } else {
+        events.push(shownEvent(event));
+      }
+      left = event.type === leaveAfter;
+      if (left) break;
+    }
+    if (leaveAfter !== undefined && !left) throw new Mismatch(`no event ${leaveAfter} came`);
+    if (name !== undefined && stream.executionId !== null) this.#executions.set(name, stream.executionId);
+    const execution = stream.execution === null ? null : shown(stream.execution);
+    return { id: stream.executionId, events, execution };
+  }
+
   readonly #operations: Readonly<Record<string, (step: Step) => Promise<unknown>>> = {
     create: async (step) => {
       const name = step.take("session", "s");
       const language = step.has("language") ? { language: step.take<string>("language") } : {};
-      const options = { ...language, ...sessionOptions(step.take<Json>("options", {})) } as CreateOptions;
+      const given = sessionOptions(step.take<Json>("options", {}));
+      const options = { ...language, ...given, idempotencyKey: this.#key(step) } as CreateOptions;
       const session = await this.#client.sessions.create(options);
       this.#sessions.set(name, session.id);
       this.#made.push(session.id);
@@ -144,11 +213,61 @@ class Case {
     },
     run: async (step) => {
       const sessionId = this.#session(step);
-      return shown(await this.#client.executions.run({ sessionId, ...execution(step) }));
+      return this.#ran(step, await this.#client.executions.run({ sessionId, ...this.#execution(step) }));
     },
     run_once: async (step) => {
       const session = sessionOptions(step.take<Json>("session_options", {})) as SessionSpec;
-      return shown(await this.#client.run({ session, ...execution(step) }));
+      return this.#ran(step, await this.#client.run({ session, ...this.#execution(step) }));
+    },
+    start: async (step) => {
+      const sessionId = this.#session(step);
+      return this.#ran(step, await this.#client.executions.start({ sessionId, ...this.#execution(step) }));
+    },
+    start_once: async (step) => {
+      const session = sessionOptions(step.take<Json>("session_options", {})) as SessionSpec;
+      return this.#ran(step, await this.#client.start({ session, ...this.#execution(step) }));
+    },
+    stream: async (step) => {
+      const params = { sessionId: this.#session(step), ...this.#execution(step), ...detach(step) };
+      return this.#streamed(step, this.#client.executions.stream(params));
+    },
+    stream_once: async (step) => {
+      const session = sessionOptions(step.take<Json>("session_options", {})) as SessionSpec;
+      return this.#streamed(
+        step,
+        this.#client.stream({ session, ...this.#execution(step), ...detach(step) }),
+      );
+    },
+    resume: async (step) => {
+      const id = this.#executionId(step);
+      const after = step.take("after", 0);
+      return this.#streamed(step, this.#client.executions.resume(id, { after }), after);
+    },
+    get: async (step) => shown(await this.#client.executions.get(this.#executionId(step))),
+    wait: async (step) => shown(await this.#client.executions.wait(this.#executionId(step))),
+    cancel: async (step) => shown(await this.#client.executions.cancel(this.#executionId(step))),
+    poll: async (step) => {
+      const id = this.#executionId(step);
+      for (let tries = 0; tries < 300; tries++) {
+        const execution = await this.#client.executions.get(id);
+        if (execution.done) return shown(execution);
+        await sleep(100);
+      }
+      throw new Mismatch("the execution has not ended after 30 seconds");
+    },
+    executions: async (step) => (await this.#client.executions.list(this.#session(step))).map(shown),
+    interrupt: async (step) => {
+      const session = await this.#client.sessions.interrupt(this.#session(step));
+      return { ...session.raw, ...wired(session, session.raw) };
+    },
+    complete: async (step) => {
+      const code = step.take<string>("code");
+      const cursor = step.take<number | undefined>("cursor");
+      return wired(await this.#client.sessions.complete(this.#session(step), code, { cursor }));
+    },
+    is_complete: async (step) => {
+      const code = step.take<string>("code");
+      return wired(await this.#client.sessions.isComplete(this.#session(step), code));
     },
     upload: async (step) => {
       const sessionId = this.#session(step);
@@ -183,11 +302,20 @@ class Case {
   };
 }
 
-/** The arguments of an execution. */
-function execution(step: Step): RunOptions & { code: string } {
-  const code = step.take<string>("code");
-  const tests = step.take<TestInput[] | undefined>("tests");
-  return { code, tests, ...camelKeys(step.take<Json>("options", {})) };
+/** The option of streams. */
+function detach(step: Step): { detach?: boolean } {
+  return step.has("detach") ? { detach: step.take<boolean>("detach") } : {};
+}
+
+/** An event as the client shows it. */
+function shownEvent(event: ExecutionEvent): Json {
+  const { seq, time, ...fields } = wired(event);
+  if (typeof seq !== "number" || typeof time !== "string")
+    throw new Mismatch("an event has no number or no time");
+  if (fields["display_id"] === null) delete fields["display_id"];
+  if (event.type === "test") fields["test"] = wired(event.test);
+  if (event.type === "finished") fields["execution"] = shown(event.execution);
+  return fields;
 }
 
 /** Options of a session with the names that this client gives them. */
@@ -221,6 +349,7 @@ function shown(execution: Execution): Json {
     tests: execution.tests.map((test) => wired(test)),
     files: execution.files.map((file) => wired(file)),
     ok: execution.ok,
+    done: execution.done,
     text: execution.text,
     images: execution.images.length,
   };

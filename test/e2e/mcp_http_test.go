@@ -1,0 +1,223 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tcid/test/contract"
+)
+
+// The protocol's edges, as bytes.
+func TestMCPOverRawHTTP(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("a key-of-somebody-aaaa\nb key-of-somebody-bbbb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, address, _ := startTCP(t, "--key-file", keys)
+	c := d.unixHTTP(t)
+	id := rawConnect(t, c)
+	for name, x := range map[string]struct {
+		id, body string
+		header   map[string]string
+		status   int
+		want     string
+	}{
+		"no session":       {"", runMessage("1"), nil, 400, "initialize"},
+		"unknown session":  {"mcp_none", runMessage("1"), nil, 404, "session_not_found"},
+		"not JSON":         {id, "{", nil, 400, "-32700"},
+		"batch":            {id, "[]", nil, 400, "batches"},
+		"no version":       {id, `{"id":1,"method":"ping"}`, nil, 400, "jsonrpc"},
+		"id of null":       {id, `{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, "string or a number"},
+		"id of an object":  {id, `{"jsonrpc":"2.0","id":{},"method":"ping"}`, nil, 400, "string or a number"},
+		"neither":          {id, `{"jsonrpc":"2.0","id":1}`, nil, 400, "neither"},
+		"notification":     {id, `{"jsonrpc":"2.0","method":"notifications/none"}`, nil, 202, ""},
+		"answer":           {id, `{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 202, ""},
+		"ping":             {id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil, 200, `"result":{}`},
+		"unknown method":   {id, `{"jsonrpc":"2.0","id":1,"method":"prompts/list"}`, nil, 200, "-32601"},
+		"unknown tool":     {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"rm"}}`, nil, 200, "-32602"},
+		"wrong parameters": {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}`, nil, 200, "-32602"},
+		"second handshake": {id, initialize, nil, 200, "already"},
+		"future version":   {id, `{"jsonrpc":"2.0","id":7,"method":"ping"}`, map[string]string{"Mcp-Protocol-Version": "2099-01-01"}, 400, `"supported":["2025-11-25"`},
+		"not JSON's type":  {id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, map[string]string{"Content-Type": "text/plain"}, 415, "application/json"},
+		"too large":        {id, strings.Repeat(" ", 17<<20) + `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil, 413, "body_too_large"},
+		"deep":             {id, `{"jsonrpc":"2.0","id":1,"method":"ping","params":` + strings.Repeat("[", 100_000), nil, 400, "error"},
+		"plain answer":     {id, runMessage("6*7"), map[string]string{"Accept": "application/json"}, 200, `"result":42`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rawRequest(callContext(t), t, x.id, x.body)
+			for k, v := range x.header {
+				r.Header.Set(k, v)
+			}
+			resp, err := (&http.Client{Transport: bare(c)}).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode != x.status || !strings.Contains(string(body), x.want) {
+				t.Errorf("%s, %v: %s; want %d and %q", resp.Status, err, body, x.status, x.want)
+			}
+		})
+	}
+	t.Run("GET", func(t *testing.T) {
+		r := rawRequest(callContext(t), t, id, "")
+		r.Method = http.MethodGet
+		resp, err := (&http.Client{Transport: bare(c)}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(resp.Header.Get("Allow"), "POST") {
+			t.Errorf("GET: %s, allowed %q", resp.Status, resp.Header.Get("Allow"))
+		}
+	})
+	t.Run("others", func(t *testing.T) {
+		do := func(key, session, host, origin, body string) (status int, opened, text string) {
+			r := rawRequest(callContext(t), t, session, body)
+			r.URL.Host, r.Host = address, host
+			if key != "" {
+				r.Header.Set("Authorization", "Bearer "+key)
+			}
+			if origin != "" {
+				r.Header.Set("Origin", origin)
+			}
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			all, _ := io.ReadAll(resp.Body)
+			return resp.StatusCode, resp.Header.Get("Mcp-Session-Id"), string(all)
+		}
+		_, session, _ := do("key-of-somebody-aaaa", "", address, "", initialize)
+		for _, x := range []struct {
+			key, session, host, origin string
+			want                       int
+		}{
+			{"key-of-somebody-aaaa", session, address, "", 200},
+			{"key-of-somebody-bbbb", session, address, "", 404},
+			{"", session, address, "", 401},
+			{"key-of-somebody-cccc", session, address, "", 401},
+			{"key-of-somebody-aaaa", session, "evil.example", "", 421},
+			{"key-of-somebody-aaaa", session, address, "http://evil.example", 403},
+			{"key-of-somebody-aaaa", id, address, "", 404}, // root's, of the Unix socket
+		} {
+			if status, _, text := do(x.key, x.session, x.host, x.origin, runMessage("1")); status != x.want {
+				t.Errorf("%+v: %d %s", x, status, text)
+			}
+		}
+	})
+	t.Run("too many", func(t *testing.T) {
+		var last int
+		for range 130 {
+			resp, err := c.Do(rawRequest(callContext(t), t, "", initialize))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			last = resp.StatusCode
+		}
+		if last != http.StatusTooManyRequests {
+			t.Errorf("the last of 130 connections: %d", last)
+		}
+	})
+}
+
+// Connections that come and go cost the daemon nothing for long.
+func TestMCPConnectionsComeAndGo(t *testing.T) {
+	d := start(t, "--pool", "0")
+	c := d.unixHTTP(t)
+	cycle := func(run bool) {
+		id := rawConnect(t, c)
+		if run {
+			rawPost(t, c, id, runMessage("x = 1"))
+		}
+		r := rawRequest(callContext(t), t, id, "")
+		r.Method = http.MethodDelete
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNoContent {
+			t.Fatalf("DELETE: %s", resp.Status)
+		}
+	}
+	for range 20 {
+		cycle(true)
+	}
+	open, resident := len(d.descriptors()), residentKiB(t, d.cmd.Process.Pid)
+	for i := range 1000 {
+		cycle(i%20 == 0)
+	}
+	d.calm(t, open, resident, 16<<10)
+	d.awaitSessions(0)
+}
+
+const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`
+
+func runMessage(code string) string {
+	text, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+		"params": map[string]any{"name": "run_python", "arguments": map[string]any{"code": code}}})
+	return string(text)
+}
+
+func rawRequest(ctx context.Context, t *testing.T, session, body string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://tcid/mcp", bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	if session != "" {
+		r.Header.Set("Mcp-Session-Id", session)
+	}
+	return r
+}
+
+func rawPost(t *testing.T, c *http.Client, session, body string) string {
+	t.Helper()
+	resp, err := c.Do(rawRequest(callContext(t), t, session, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func rawConnect(t *testing.T, c *http.Client) string {
+	t.Helper()
+	resp, err := c.Do(rawRequest(callContext(t), t, "", initialize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	id := resp.Header.Get("Mcp-Session-Id")
+	if id == "" {
+		t.Fatalf("initialize: %s, without a session", resp.Status)
+	}
+	return id
+}
+
+// bare is a client's transport without the check of requests, for wrong ones.
+func bare(c *http.Client) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return c.Transport.RoundTrip(r.WithContext(contract.Bad(r.Context())))
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
