@@ -144,7 +144,7 @@ export type ExecutionEvent =
   | FinishedEvent
   | OtherEvent;
 
-/** Reads an event that has a number. @internal */
+/** Reads an event that has a number. Texts that are empty are left out by the daemon. @internal */
 export function readEvent(wire: Wire, seq: number): ExecutionEvent {
   const common: Numbered = { seq, time: wire.optional("time", "string") };
   const type = wire.string("type");
@@ -153,12 +153,12 @@ export function readEvent(wire: Wire, seq: number): ExecutionEvent {
       return {
         ...common,
         type,
-        executionId: wire.string("execution_id"),
-        sessionId: wire.string("session_id"),
+        executionId: wire.optional("execution_id", "string") ?? "",
+        sessionId: wire.optional("session_id", "string") ?? "",
       };
     case "stdout":
     case "stderr":
-      return { ...common, type, text: wire.string("text") };
+      return { ...common, type, text: wire.optional("text", "string") ?? "" };
     case "display_data":
     case "execute_result":
     case "update_display_data":
@@ -175,8 +175,8 @@ export function readEvent(wire: Wire, seq: number): ExecutionEvent {
       return {
         ...common,
         type,
-        name: wire.string("name"),
-        value: wire.string("value"),
+        name: wire.optional("name", "string") ?? "",
+        value: wire.optional("value", "string") ?? "",
         traceback: wire.optional("traceback", "strings") ?? [],
       };
     case "test":

@@ -109,13 +109,9 @@ export class Executions {
     const after = count("after", options.after ?? 0);
     const resume = (id: string, seq: number): Call => listen(id, seq, options.signal);
     const first = resume(text("executionId", executionId), after);
-    return new ExecutionStream(this.#transport, {
-      first,
-      resume,
-      executionId,
-      after,
-      signal: options.signal,
-    });
+    const { signal } = options;
+    const look: Call = { method: "GET", path: executionPath(executionId), signal };
+    return new ExecutionStream(this.#transport, { first, resume, look, executionId, after, signal });
   }
 
   /** Waits for the end of an execution and returns it. */

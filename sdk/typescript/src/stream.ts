@@ -1,7 +1,7 @@
 import { ConnectionFailed, InfraError, StreamBroken, TCIError } from "./errors.js";
 import { readEvent, type ExecutionEvent } from "./events.js";
 import { lines } from "./lines.js";
-import type { Execution } from "./models.js";
+import { Execution } from "./models.js";
 import { mayRetry, pause, Retries } from "./retry.js";
 import type { Call, Opened, Transport } from "./transport.js";
 import { Wire } from "./wire.js";
@@ -17,6 +17,8 @@ export interface StreamStart {
   readonly resume: (executionId: string, after: number) => Call;
   /** The execution, where there is one already. */
   readonly executionId?: string | undefined;
+  /** The request that shows that execution. */
+  readonly look?: Call | undefined;
   /** The last event that is known already. */
   readonly after?: number | undefined;
   /** Ends the stream. */
@@ -105,7 +107,7 @@ export class ExecutionStream implements AsyncIterable<ExecutionEvent> {
           // An answer that is read to its end leaves its connection for others.
           if (event.type === "finished") late = setTimeout(opened.close, END_TIMEOUT * 1000);
         }
-        if (this.#execution !== null) return;
+        if (this.#execution !== null || (await this.#isOver())) return;
         throw mayRetry(new ConnectionFailed("the stream ended before the execution was finished"));
       } catch (problem) {
         if (this.#execution !== null) return;
@@ -116,6 +118,15 @@ export class ExecutionStream implements AsyncIterable<ExecutionEvent> {
         opened?.close();
       }
     }
+  }
+
+  /** Whether a stream that ends at once is in order: its caller knew the last event already. */
+  async #isOver(): Promise<boolean> {
+    const { look, after } = this.#start;
+    if (look === undefined || this.#seq !== (after ?? 0)) return false;
+    const execution = new Execution(await this.#transport.json(look));
+    if (execution.done) this.#execution = execution;
+    return execution.done;
   }
 
   /** The event of a line; null: there is none, or it was read before. */

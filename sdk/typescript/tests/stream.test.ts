@@ -312,7 +312,7 @@ bothWays("lines that are no events", async (t, way) => {
     ["[1]\n", /not an event but an array/],
     ['{"seq":"1","type":"stdout"}\n', /seq is string, not a number/],
     ['{"seq":1}\n', /type is undefined/],
-    ['{"seq":1,"type":"stdout"}\n', /text is undefined/],
+    ['{"seq":1,"type":"stdout","text":5}\n', /text is number/],
     ['{"seq":1,"type":"finished","execution":null}\n', /not an execution but null/],
     ['{"seq":1,"type":"finished","execution":{"id":"exe_1"}}\n', /not an execution: session_id/],
   ];
@@ -380,6 +380,29 @@ bothWays("an execution whose connection breaks is listened to", async (t, way) =
   });
   assert.equal((await daemon.client.executions.run({ sessionId: "ses_1", code: "1" })).result, 7);
   assert.equal(daemon.arrived.length, 2);
+});
+
+bothWays("a stream behind the last event", async (t, way) => {
+  let status = "ok";
+  const daemon = await fakeDaemon(t, way, (request, response) => {
+    if (request.target.includes("events")) end(response, "");
+    else response.end(JSON.stringify({ ...EXECUTION, status }));
+  });
+  const stream = daemon.client.executions.resume("exe_1", { after: 11 });
+  assert.deepEqual(await all(stream), []);
+  assert.equal(stream.execution?.result, 7);
+  status = "running";
+  await assert.rejects(all(daemon.client.executions.resume("exe_1", { after: 11 })), StreamBroken);
+});
+
+bothWays("texts that are empty may be left out", async (t, way) => {
+  const lines = '{"seq":1,"type":"error","name":"KeyboardInterrupt"}\n{"seq":2,"type":"stdout"}\n';
+  const daemon = await fakeDaemon(t, way, (_, response) => {
+    end(response, lines + JSON.stringify({ seq: 3, type: "finished", execution: EXECUTION }) + "\n");
+  });
+  const [error, output] = await all(daemon.client.executions.resume("exe_1"));
+  assert.ok(error?.type === "error" && error.value === "" && error.traceback.length === 0);
+  assert.ok(output?.type === "stdout" && output.text === "");
 });
 
 bothWays("so is one that was started", async (t, way) => {
