@@ -25,6 +25,7 @@ export default defineConfig([
       "files",
       "models",
       "options",
+      "session",
       "sessions",
       "specs",
       "stream",

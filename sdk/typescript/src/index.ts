@@ -73,11 +73,10 @@ export {
   type CompleteOptions,
   type IsComplete,
   type Isolation,
-  type ListSessionsOptions,
   type Resources,
-  type Sessions,
   type SessionState,
-} from "./sessions.js";
+} from "./session.js";
+export type { ListSessionsOptions, Sessions } from "./sessions.js";
 export type {
   CallOptions,
   CreateOptions,
