@@ -32,8 +32,8 @@ run: build
 test: build bin/tcid-weak
 	scripts/test
 
-# What needs a package index or npm: the data stack, IPython, other people's
-# clients.
+# What needs a package index or npm: the data stack, IPython, the TypeScript SDK,
+# other people's clients.
 test-clients: build
 	scripts/test-clients
 
