@@ -465,9 +465,9 @@ func TestTinyPrints(t *testing.T) {
 func TestUnreadAnswersAreBounded(t *testing.T) {
 	d := start(t)
 	s := d.create(t, v1.SessionSpec{})
-	const most = 64 << 20
+	const most = 24 << 20
 	e := decode[v1.Execution](t, d.request(t, http.MethodPost, "/v1/sessions/"+s.ID+"/executions", v1.ExecSpec{
-		Code:   "import sys, time\nfor i in range(63): sys.stdout.write('x' * (1 << 20))\nopen('written', 'w').close()\ntime.sleep(60)",
+		Code:   "import sys, time\nfor i in range(23): sys.stdout.write('x' * (1 << 20))\nopen('written', 'w').close()\ntime.sleep(60)",
 		Detach: true, MaxOutputBytes: most,
 	}), http.StatusAccepted)
 	for d.request(t, http.MethodHead, "/v1/sessions/"+s.ID+"/files/written", nil).status != http.StatusOK {
@@ -475,7 +475,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	}
 	path := "/v1/executions/" + e.ID
 	var unread []net.Conn
-	for range 10 {
+	for range 15 {
 		c := dialUnix(t, d)
 		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
