@@ -70,7 +70,8 @@ func ask[T any](ctx context.Context, s *Session, code string, question func(cont
 }
 
 // put puts a question to the kernel, in the worker. One that takes too long is
-// interrupted; a kernel that does not end it then is replaced.
+// interrupted; a kernel that does not end it then is replaced. The session's end does
+// not wait for it.
 func (s *Session) put(question func(context.Context) error) error {
 	s.mu.Lock()
 	s.uses++ // it is used: no time to idle out
@@ -82,14 +83,30 @@ func (s *Session) put(question func(context.Context) error) error {
 		s.armLocked()
 		s.mu.Unlock()
 	}()
-	interrupt := time.AfterFunc(askTimeout, func() { _ = s.kernel.process.Interrupt() })
-	defer interrupt.Stop()
+	k := s.kernel // which another may replace below
+	interrupt := time.AfterFunc(askTimeout, func() { _ = k.process.Interrupt() })
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout+graceOf(s.manager.cfg))
 	defer cancel()
-	if err := question(ctx); err != nil {
-		s.kernelDied()
-		return &Error{Code: CodeConflict, Err: fmt.Errorf("put a question to a kernel: %w", err),
-			Message: "the session's interpreter ended while it looked for an answer; its variables are lost"}
+	go func() {
+		select {
+		case <-s.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := question(ctx)
+	interrupt.Stop()
+	if err == nil {
+		return nil
 	}
-	return nil
+	select {
+	case <-s.closing:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.goneErrorLocked()
+	default:
+	}
+	s.kernelDied()
+	return &Error{Code: CodeConflict, Err: fmt.Errorf("put a question to a kernel: %w", err),
+		Message: "the session's interpreter ended while it looked for an answer; its variables are lost"}
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,6 +62,10 @@ func TestIsComplete(t *testing.T) {
 			{"!ls", CodeComplete, ""},
 			{"a b c", CodeInvalid, ""},
 			{"\x00", CodeInvalid, "*"},
+			{"x = '''a\n\u3000b", CodeIncomplete, "*"},
+			{"\fif x:", CodeIncomplete, "*"},
+			{"if x:\n" + strings.Repeat(" ", 3000) + "if y:", CodeIncomplete, "*"},
+			{"if x:\n" + strings.Repeat("\t", 1500) + "if y:", CodeIncomplete, "*"},
 		} {
 			got, err := s.IsComplete(context.Background(), c.code)
 			if err != nil {

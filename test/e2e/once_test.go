@@ -310,3 +310,33 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("after the interpreter's end: %s, state lost %v", e.Result, e.StateLost)
 	}
 }
+
+// A completion that nothing interrupts keeps no session from its end.
+func TestSessionEndsDuringCompletion(t *testing.T) {
+	d := start(t)
+	s := d.create(t, v1.SessionSpec{})
+	d.run(t, s.ID, `
+import signal, time
+class Deaf:
+    def __dir__(self):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        open('looked', 'w').close()
+        while True: time.sleep(1)
+deaf = Deaf()`)
+	path := "/v1/sessions/" + s.ID
+	answered := make(chan int, 1)
+	go func() {
+		answered <- d.request(t, http.MethodPost, path+"/complete", v1.CompleteSpec{Code: "deaf."}).status
+	}()
+	for d.request(t, http.MethodHead, path+"/files/looked", nil).status != http.StatusOK {
+		time.Sleep(10 * time.Millisecond)
+	}
+	begin := time.Now()
+	decode[v1.Closed](t, d.request(t, http.MethodDelete, path, nil), http.StatusOK)
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("the session's end took %v", took)
+	}
+	if status := <-answered; status != http.StatusNotFound {
+		t.Errorf("the completion was answered with %d", status)
+	}
+}

@@ -6,7 +6,9 @@ import rlcompleter
 
 MAX_MATCHES = 500
 MAX_MATCH = 1024  # characters
+MAX_INDENT = 1024
 _NAME = re.compile(r"[\w.]+\Z")
+_INDENT = re.compile(r"[ \t]*")
 _LEAVES = re.compile(r"\s*(?:return|pass|break|continue|raise)\b")
 
 
@@ -62,7 +64,7 @@ def indent(code):
     """What the line after an incomplete piece of code begins with."""
     lines = [line for line in code.split("\n") if line.strip()]
     last = lines[-1]
-    own = last[: len(last) - len(last.lstrip())]
+    own = _INDENT.match(last).group()  # other blanks indent nothing
     if last.rstrip().endswith(":"):
         return own + "    "
     if _LEAVES.match(last):

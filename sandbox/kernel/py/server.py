@@ -9,7 +9,7 @@ import traceback
 import warnings
 from site import getusersitepackages
 
-from . import errors
+from . import completion, errors
 from .channel import Channel
 from .display import Displayer
 from .guard import Guard
@@ -204,7 +204,10 @@ class Server:
     def _is_complete(self, request):
         answer = self._as_user(self._shell.completeness, request["code"])
         self._leave_child(0)
-        return ("invalid", "") if isinstance(answer, BaseException) else answer
+        if isinstance(answer, BaseException):
+            return "invalid", ""
+        status, indent = answer
+        return status, indent[: completion.MAX_INDENT]
 
     def _finish_is_complete(self, number, answer):
         status, indent = answer
