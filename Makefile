@@ -54,6 +54,7 @@ bench: build
 test-long: build bin/tcid-weak
 	scripts/fuzz
 	$(GO) test -count=1 -v -buildvcs=false -tags long,$(TAGS) -timeout 30m ./test/soak
+	TCID_TEST_ALL=1 $(GO) test -count=1 -buildvcs=false -tags $(TAGS) -timeout 30m ./rootfs
 	WHOLE=1 test/vm/run
 
 lint: deps $(INIT)
