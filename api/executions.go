@@ -74,18 +74,28 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, in v1.ExecSpec, bod
 	if media != mediaJSON {
 		return s.stream(w, r, streamOf{Execution: e, media: media, compact: compact, replay: replay})
 	}
-	answer := func() any {
-		result := executionOf(e.Result())
-		result.IdempotentReplay = replay
-		return result
+	shape := func(result session.Result) v1.Execution {
+		out := executionOf(result)
+		out.IdempotentReplay = replay
+		return out
 	}
-	w.Header().Set("X-Execution-Id", e.ID())
 	if in.Detach {
+		read := e.Read
+		if !replay { // it has only begun, and a refusal would say that it has not
+			read = func() (session.Result, func(), error) { return e.Result(), func() {}, nil }
+		}
+		result, release, err := read()
+		if err != nil {
+			return err
+		}
+		defer release()
+		w.Header().Set("X-Execution-Id", e.ID())
 		w.Header().Set("Location", "/v1/executions/"+e.ID())
-		transport.WriteJSON(w, http.StatusAccepted, answer())
+		transport.WriteJSON(w, http.StatusAccepted, shape(result))
 		return nil
 	}
-	transport.Await(w, r, e.Done(), answer)
+	w.Header().Set("X-Execution-Id", e.ID())
+	transport.Await(w, r, e.Done(), func() any { return shape(e.Result()) })
 	return nil
 }
 
@@ -124,7 +134,12 @@ func (s *Server) listExecutions(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := v1.ExecutionList{Data: []v1.Execution{}}
 	for _, e := range found.Executions() {
-		list.Data = append(list.Data, executionOf(e.Result()))
+		result, release, err := e.Read()
+		if err != nil {
+			return err
+		}
+		defer release()
+		list.Data = append(list.Data, executionOf(result))
 	}
 	transport.WriteJSON(w, http.StatusOK, list)
 	return nil
@@ -135,7 +150,16 @@ func (s *Server) getExecution(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	transport.WriteJSON(w, http.StatusOK, executionOf(e.Result()))
+	return answerExecution(w, e)
+}
+
+func answerExecution(w http.ResponseWriter, e *session.Execution) error {
+	result, release, err := e.Read()
+	if err != nil {
+		return err
+	}
+	defer release()
+	transport.WriteJSON(w, http.StatusOK, executionOf(result))
 	return nil
 }
 
@@ -149,6 +173,5 @@ func (s *Server) cancelExecution(w http.ResponseWriter, r *http.Request) error {
 	if err := e.Wait(r.Context()); err != nil {
 		return err
 	}
-	transport.WriteJSON(w, http.StatusOK, executionOf(e.Result()))
-	return nil
+	return answerExecution(w, e)
 }

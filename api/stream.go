@@ -17,6 +17,7 @@ import (
 const (
 	maxStreams     = 512 // of one principal at a time
 	keepaliveEvery = 5 * time.Second
+	sendAgain      = 100 * time.Millisecond // when the caller's streams have too much under way
 	streamBuffer   = 32 << 10
 )
 
@@ -78,7 +79,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, of streamOf) err
 	if out.flush() != nil {
 		return nil // the client has gone
 	}
+	var again <-chan time.Time // when to try once more to send something
 	for {
+		sent, ok := of.Sending(events)
+		if !ok {
+			events, more, ended, again = nil, nil, false, time.After(sendAgain)
+		}
 		for i := range events {
 			out.add(of.wire(&events[i]))
 			of.after = events[i].Seq
@@ -86,12 +92,17 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, of streamOf) err
 		if len(events) > 0 {
 			beat.Reset(keepaliveEvery)
 		}
-		if out.flush() != nil || ended {
+		gone := out.flush() != nil
+		if ok {
+			sent()
+		}
+		if gone || ended {
 			return nil
 		}
 		if len(events) == 0 {
 			select {
 			case <-more:
+			case <-again:
 			case <-beat.C:
 				out.add(v1.Event{Type: v1.EventKeepalive})
 				continue

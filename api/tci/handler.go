@@ -82,7 +82,12 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request) error {
 	if f.err != nil {
 		return h.refuse(w, f.err)
 	}
-	if !transport.Await(w, r, f.done, func() any { return final(w, h.result(caller, f.id)) }) {
+	release := func() {}
+	defer func() { release() }()
+	if !transport.Await(w, r, f.done, func() (answer any) {
+		answer, release = h.result(caller, f.id)
+		return final(w, answer)
+	}) {
 		h.flights.leave(f)
 	} else if r.Context().Err() == nil {
 		h.flights.answered(f)
@@ -170,13 +175,18 @@ func final(w http.ResponseWriter, answer any) any {
 	return answer
 }
 
-// result shapes an execution that has finished.
-func (h *Handler) result(caller session.Principal, id string) any {
+// result shapes an execution that has finished. Call release when it has been
+// read.
+func (h *Handler) result(caller session.Principal, id string) (answer any, release func()) {
 	e, err := h.sessions.Execution(caller, id)
-	if err != nil {
-		return Failed{Errors: []string{"the code has run, but its result is no longer remembered"}}
+	var result session.Result
+	if err == nil {
+		result, release, err = e.Read()
 	}
-	return h.answerOf(e.Result())
+	if err != nil {
+		return Failed{Errors: []string{"the code has run, but its result is no longer remembered"}}, func() {}
+	}
+	return h.answerOf(result), release
 }
 
 // Sessions lists the caller's live sessions, the oldest first.

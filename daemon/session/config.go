@@ -23,7 +23,7 @@ type Config struct {
 	HistoryPerSession    int   // finished executions that stay readable
 	HistoryBytes         int64 // of all finished executions together
 	HistoryPerPrincipal  int64 // bytes of one principal's
-	HeldPerPrincipal     int64 // bytes of output and events of its executions under way
+	HeldPerPrincipal     int64 // bytes of output and events of its executions under way, and of answers that it reads
 	// AbandonAfter is how long an execution runs on when nobody listens any more.
 	AbandonAfter time.Duration
 	// MemoryReserve is what must stay free on the host when a session starts.
@@ -88,6 +88,7 @@ const (
 	maxTailItems      = 4096
 	maxDeaths         = 5 // of idle kernels in a row, then the session has failed
 	closedRemembered  = 4096
+	maxSending        = 128 << 20        // bytes of events on their way to one principal's clients
 	eventsRemembered  = 10 * time.Minute // after an execution's end
 	maxSeenFiles      = 2000             // of a workspace, in search of changes
 	kernelDialTimeout = 20 * time.Second

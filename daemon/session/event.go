@@ -41,6 +41,8 @@ func (e *Event) finished() bool { return e.Type == typeFinished }
 const (
 	// entryCost is what an event costs beside its text and data, in bytes.
 	entryCost = 256
+	// keyCost is what a MIME type of its data costs beside its name and value.
+	keyCost = 64
 	// maxKeptEvents bounds the events of an execution that are kept.
 	maxKeptEvents = 65_536
 	// readBytes bounds the text and data of the events that are read at once.
@@ -62,7 +64,7 @@ func newEventLog(text, data int64) *eventLog {
 
 // costs are what an event takes of the two budgets.
 func (e *Event) costs() (text, data int64) {
-	data = dataSize(e.Data) + int64(len(e.Metadata))
+	data = dataSize(e.Data) + int64(len(e.Data)*keyCost+len(e.Metadata)+len(e.DisplayID))
 	if e.Error != nil {
 		for _, line := range e.Error.Traceback {
 			data += int64(len(line))
@@ -169,10 +171,13 @@ func (e *Execution) Events(after int64) (events []Event, more <-chan struct{}, e
 func (e *Execution) recordLocked(ev Event) {
 	ev.Time = time.Now()
 	e.charge(e.log.append(ev))
+	for len(e.log.kept) > 1 && e.held.full(e.principal) {
+		e.charge(-e.log.drop())
+	}
 }
 
-// charge counts bytes that are kept for the execution's principal. Those of
-// events are bounded by themselves, so that they are never refused.
+// charge counts bytes that are kept for the execution's principal. Those of an
+// event are never refused; older ones make room.
 func (e *Execution) charge(bytes int64) {
 	e.charged += bytes
 	e.held.force(e.principal, bytes)

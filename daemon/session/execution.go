@@ -47,6 +47,9 @@ type Execution struct {
 	log        *eventLog // nil once it is forgotten
 	held       *held     // where bytes are counted, and how many are
 	charged    int64
+	sending    *held // where events are counted that clients are being sent
+	readers    int   // who may have the final result in hands
+	size       int64 // of that and of the events
 	value      []byte
 	repr       *string
 	source     string
@@ -233,9 +236,12 @@ func (e *Execution) finish(status string, verdicts []grade.Verdict, receipt Rece
 	}
 	history := e.session.manager.history
 	e.session = nil
-	size := result.size() + e.log.size()
+	e.size = result.size() + e.log.size()
+	if e.readers > 0 {
+		e.held.force(e.principal, e.size)
+	}
 	e.mu.Unlock()
-	history.add(e, size)
+	history.add(e, e.size)
 	close(e.done)
 }
 
@@ -265,10 +271,12 @@ func (e *Execution) snapshotLocked() Result {
 	return r
 }
 
+// resultCost is what a result costs beside its texts and data, in bytes.
+const resultCost = 1 << 10
+
 // size estimates what keeping the result costs.
 func (r Result) size() int64 {
-	const overhead = 1 << 10
-	n := int64(overhead) + int64(len(r.Stdout)+len(r.Stderr)+len(r.Value))
+	n := int64(resultCost) + int64(len(r.Stdout)+len(r.Stderr)+len(r.Value))
 	for _, o := range r.Outputs {
 		n += int64(len(o.Text)) + dataSize(o.Data)
 	}

@@ -3,7 +3,8 @@ package session
 import "sync"
 
 // held counts the bytes of output and events that are kept for each principal's
-// executions under way. What has finished the history counts.
+// executions under way. What has finished the history counts, and, while somebody
+// reads it, held does too.
 type held struct {
 	most int64 // of one principal
 

@@ -9,6 +9,7 @@ func (e *Execution) Listen() (leave func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.listeners++
+	e.pinLocked()
 	if e.abandon != nil {
 		e.abandon.Stop()
 		e.abandon = nil
@@ -20,6 +21,7 @@ func (e *Execution) unlisten() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.listeners--
+	e.unpinLocked()
 	if e.listeners == 0 && !e.detached && e.final == nil {
 		e.abandon = time.AfterFunc(e.session.manager.cfg.AbandonAfter, e.cancelAbandoned)
 	}

@@ -36,6 +36,7 @@ type Manager struct {
 	log     *zap.Logger
 	history *history
 	held    *held
+	sending *held
 	free    func() (int64, error) // the host's available memory
 
 	mu       sync.Mutex
@@ -60,6 +61,7 @@ func NewManager(cfg Config, backend sandbox.Backend, images Images, log *zap.Log
 		cfg: cfg, backend: backend, images: images, log: log,
 		history:  newHistory(cfg.HistoryPerSession, cfg.HistoryPerPrincipal, cfg.HistoryBytes),
 		held:     newHeld(cfg.HeldPerPrincipal),
+		sending:  newHeld(maxSending),
 		free:     availableMemory,
 		sessions: map[string]*Session{}, counts: map[string]int{},
 		queued: map[string]int{}, gone: map[string]ended{},

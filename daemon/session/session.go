@@ -124,7 +124,8 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 	}
 	if s.manager.held.full(s.principal) {
 		return nil, &Error{Code: CodeCapacity, RetryAfter: time.Second,
-			Message: fmt.Sprintf("your executions hold %d MiB of output, the most that is allowed; try again when some have finished", s.manager.cfg.HeldPerPrincipal>>20)}
+			Message: fmt.Sprintf("your executions and the answers that you read hold %d MiB of output, the most that is allowed; "+
+				"try again when some have finished or been read", s.manager.cfg.HeldPerPrincipal>>20)}
 	}
 	if err := s.manager.enqueueSlot(s.principal); err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 		done: make(chan struct{}), stop: make(chan struct{}),
 		out:  newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
 		log:  newEventLog(spec.MaxOutputBytes, maxDisplaysBytes),
-		held: s.manager.held, detached: spec.Detach,
+		held: s.manager.held, sending: s.manager.sending, detached: spec.Detach,
 	}
 	e.out.take = func(n int64) bool { return e.held.take(e.principal, n) }
 	s.queue = append(s.queue, e)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -457,4 +458,39 @@ func TestTinyPrints(t *testing.T) {
 	}
 	t.Logf("%d prints came in %d events and %.1f s; the daemon had %d KiB before and %d after", n, len(events), e.Receipt.WallMS/1000,
 		before, residentKiB(t, d.cmd.Process.Pid))
+}
+
+// Whoever asks often for much and doesn't read it is refused before the daemon's
+// memory is full of it.
+func TestUnreadAnswersAreBounded(t *testing.T) {
+	d := start(t)
+	s := d.create(t, v1.SessionSpec{})
+	const most = 24 << 20
+	e := decode[v1.Execution](t, d.request(t, http.MethodPost, "/v1/sessions/"+s.ID+"/executions", v1.ExecSpec{
+		Code:   "import sys, time\nfor i in range(23): sys.stdout.write('x' * (1 << 20))\ntime.sleep(60)",
+		Detach: true, MaxOutputBytes: most,
+	}), http.StatusAccepted)
+	path := "/v1/executions/" + e.ID
+	refused := func() bool {
+		resp := d.request(t, http.MethodGet, path, nil)
+		_, _ = io.Copy(io.Discard, resp.body)
+		return resp.status == http.StatusTooManyRequests
+	}
+	var unread []net.Conn
+	for !refused() {
+		if len(unread) == 50 {
+			t.Fatalf("%d unread answers of %d bytes are allowed", len(unread), most)
+		}
+		c := dialUnix(t, d)
+		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		unread = append(unread, c)
+	}
+	for _, c := range unread {
+		_ = c.Close()
+	}
+	for refused() {
+		time.Sleep(50 * time.Millisecond)
+	}
 }
