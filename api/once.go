@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -66,11 +67,14 @@ func (o *once) do(r *http.Request, body []byte, start func(ctx context.Context) 
 	if first := o.enter(caller, a); first != nil {
 		return first.answer(r, a.request)
 	}
+	a.err = errors.New("the first request with this " + keyHeader + " had no answer") // should start panic
+	defer func() {
+		if a.err != nil {
+			o.forget(caller, a)
+		}
+		close(a.done)
+	}()
 	a.id, a.err = start(context.WithoutCancel(r.Context()))
-	if a.err != nil {
-		o.forget(caller, a)
-	}
-	close(a.done)
 	return a.id, false, a.err
 }
 
