@@ -14,6 +14,8 @@ from patterns import Mismatch, fit
 from runner import Runner, RunnerError
 
 RAW = "raw"
+#: Seconds within which a request reaches the daemon, however busy the machine is.
+ARRIVES = 60
 #: arguments of an execution that the clients know by these names
 ARGUMENTS = {"code", "language", "session_id", "files", "path", "headers", "after"}
 #: keys of a step that are no arguments
@@ -201,15 +203,24 @@ class Player:
         return "expect", self.call("disconnect", step, args)
 
     def op_parallel(self, step: dict[str, Any]) -> tuple[str, Any]:
-        steps, stagger = step.pop("steps"), step.pop("stagger", 0)
+        steps, in_turn = step.pop("steps"), step.pop("in_turn", False)
         with concurrent.futures.ThreadPoolExecutor(len(steps)) as pool:
             futures = []
+            sent = self.sent() if in_turn else 0
             for number, part in enumerate(steps):
                 futures.append(pool.submit(self.place, number, part))
-                time.sleep(stagger)
+                deadline = time.monotonic() + ARRIVES
+                while in_turn and self.sent() <= sent + number:
+                    checks.want(time.monotonic() < deadline, f"step {number} did not arrive in {ARRIVES} s")
+                    time.sleep(0.05)
         for future in futures:
             future.result()
         return "expect", None
+
+    def sent(self) -> int:
+        """How many executions the daemon has taken for the case's session."""
+        sessions = self.call("list_sessions", {"via": RAW}, {})["body"]["data"]["sessions"]
+        return sum(s["execute_count"] for s in sessions if s["id"] == self.sessions.get("s"))
 
     def op_list_sessions(self, step: dict[str, Any]) -> tuple[str, Any]:
         name = step.get("session", "s")
