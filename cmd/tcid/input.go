@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,6 +74,10 @@ func (a *app) readStdin(ctx context.Context) ([]byte, error) {
 
 func readBounded(r io.Reader, name string) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	var path *fs.PathError // it names the file, too
+	if errors.As(err, &path) {
+		err = path.Err
+	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("read %s: %w", name, err)}
 	}
@@ -190,7 +195,9 @@ func (e *execFlags) spec(a *app, cmd *cobra.Command, program []string) (v1.ExecS
 		return spec, usageError{errors.New("--detach shows no output that --output-dir could keep; give that to \"tcid execution events\"")}
 	}
 	switch given := cmd.Flags().Changed("code"); {
-	case given && len(program) > 0, !given && len(program) == 0:
+	case given && len(program) > 0:
+		return spec, usageError{errors.New("two programs are named: give a file, - for standard input, or --code")}
+	case !given && len(program) == 0:
 		return spec, usageError{errors.New("name the program: a file, - for standard input, or --code")}
 	case given:
 		spec.Code = e.code

@@ -43,7 +43,7 @@ Ctrl-D leaves. Without --session there is a session as long as tcid runs.
 
 Where standard input is no terminal it is a script: lines that begin with "# %%"
 part it into cells, which run one after the other, up to the first that fails.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := &repl{a: a, session: id}
 			if cmd.Flags().Changed("timeout") {
