@@ -164,6 +164,8 @@ func (a *app) report(err error) int {
 	switch {
 	case !errors.As(err, &usage) && isCobraUsage(err):
 		fmt.Fprintln(a.err, "tcid: see \"tcid help\"")
+	case errors.As(err, &api) && api.Status == http.StatusUnauthorized:
+		fmt.Fprintln(a.err, "tcid: a key is given by --key, --key-file or TCI_API_KEY")
 	case errors.As(err, &api) && api.RetryAfter > 0:
 		fmt.Fprintf(a.err, "tcid: try again in %v\n", api.RetryAfter)
 	}

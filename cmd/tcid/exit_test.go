@@ -50,7 +50,11 @@ func TestExitCodesOfAnswers(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			startFake(t, map[string]answer{"GET /v1/sessions/" + testSession: refusal(status, "some_code", "because")})
-			check(t, "", "tcid: because\n", want)(tcid("", "session", "info", testSession))
+			told := "tcid: because\n"
+			if status == http.StatusUnauthorized {
+				told += "tcid: a key is given by --key, --key-file or TCI_API_KEY\n"
+			}
+			check(t, "", told, want)(tcid("", "session", "info", testSession))
 			_, errs, code := tcid("", "--json", "session", "info", testSession)
 			var got v1.ErrorBody
 			if err := json.Unmarshal([]byte(errs), &got); err != nil {
