@@ -67,7 +67,8 @@ class Address:
             )
         if isinstance(error, ssl.SSLCertVerificationError):
             return ConnectionFailed(
-                f"the certificate of {self.base_url} is not trusted here ({error}); SSL_CERT_FILE can name one that is",
+                f"the certificate of {self.base_url} is not trusted here ({error}); "
+                "SSL_CERT_FILE can name one that is",
                 sent=sent,
                 may_retry=False,
             )
