@@ -6,6 +6,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -236,6 +237,14 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return &unreachableError{where: c.base, err: op.Err}
+	}
+	var certificate *tls.CertificateVerificationError
+	var notTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &certificate):
+		return &unreachableError{where: c.base, err: fmt.Errorf("%w; SSL_CERT_FILE can name a certificate to trust", certificate)}
+	case errors.As(err, &notTLS), errors.Is(err, http.ErrSchemeMismatch):
+		return &unreachableError{where: c.base, err: errors.New("it does not speak TLS; write http://, or serve with --tls-cert")}
 	}
 	return &brokenError{"talk to the daemon", err}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +45,11 @@ func readError(resp *http.Response) error {
 		v1.ErrorBody
 		v1.Health // what /readyz answers
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxError)).Decode(&body); err == nil {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxError)) // what is missing fails below
+	if bytes.HasPrefix(text, []byte("Client sent an HTTP request to an HTTPS server")) {
+		e.Message = "the daemon speaks TLS at this address: write https:// in the place of http://"
+	}
+	if err := json.Unmarshal(text, &body); err == nil {
 		e.Type, e.Message = body.Error.Type, body.Error.Message
 		if e.Message == "" && body.Status != "" {
 			e.Message = "the daemon takes no work: it is " + body.Status

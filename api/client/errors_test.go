@@ -2,9 +2,12 @@ package client
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +29,9 @@ func TestErrors(t *testing.T) {
 	}{
 		"in full": {404, nil, `{"error":{"message":"no such","type":"not_found_error","param":"image","code":"image_not_found","request_id":"req_1"}}`,
 			Error{Status: 404, Type: "not_found_error", Code: "image_not_found", Message: "no such", Param: "image", RequestID: id}, "no such"},
+		"TLS is wanted": {400, nil, "Client sent an HTTP request to an HTTPS server.\n",
+			Error{Status: 400, RequestID: id, Message: "the daemon speaks TLS at this address: write https:// in the place of http://"},
+			"the daemon speaks TLS at this address: write https:// in the place of http://"},
 		"nulls": {400, nil, `{"error":{"message":"bad","type":"invalid_request_error","param":null,"code":null}}`,
 			Error{Status: 400, Type: "invalid_request_error", Message: "bad", RequestID: id}, "bad"},
 		"try later": {429, http.Header{"Retry-After": {"7"}}, `{"error":{"message":"full","type":"rate_limit","code":"capacity"}}`,
@@ -82,6 +88,12 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	tcp.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
 	for name, c := range map[string]struct {
 		o    Options
 		want []string
@@ -89,6 +101,8 @@ func TestUnreachable(t *testing.T) {
 		"no socket":     {Options{Socket: filepath.Join(dir, "none")}, []string{filepath.Join(dir, "none"), `"tcid serve"`, "--socket"}},
 		"dead socket":   {Options{Socket: dead}, []string{dead, `"tcid serve"`, "refused"}},
 		"no daemon":     {Options{URL: "http://" + tcp.Addr().String()}, []string{tcp.Addr().String(), `"tcid serve"`, "refused"}},
+		"no TLS":        {Options{URL: "https" + strings.TrimPrefix(plain.URL, "http")}, []string{"http://", "--tls-cert"}},
+		"not trusted":   {Options{URL: secure.URL}, []string{secure.URL, "SSL_CERT_FILE"}},
 		"not a socket":  {Options{Socket: os.DevNull}, []string{os.DevNull}},
 		"too long":      {Options{Socket: "/" + strings.Repeat("x", 200)}, []string{"invalid argument"}},
 		"not a network": {Options{URL: "http://127.0.0.1:99999"}, []string{"99999"}},

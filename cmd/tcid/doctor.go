@@ -26,7 +26,7 @@ each image, looks at its processes from outside and removes it.
 
 The exit code is 0 when nothing that is required is missing, else 7. Settings are
 found as "tcid serve" finds them.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := serveConfig(cmd, configFile, flags)
 			if err != nil {

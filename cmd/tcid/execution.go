@@ -16,7 +16,7 @@ func newExecutionCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "execution",
 		Short: "Look at executions, listen to them and cancel them",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	a.clientFlags(cmd)

@@ -160,9 +160,12 @@ func (a *app) report(err error) int {
 		fmt.Fprintf(a.err, "tcid: %s\n", strings.TrimRight(line, "\n"))
 	}
 	var api *client.Error
+	var usage usageError // which says itself where to look
 	switch {
-	case code == exitUsage && isCobraUsage(err):
+	case !errors.As(err, &usage) && isCobraUsage(err):
 		fmt.Fprintln(a.err, "tcid: see \"tcid help\"")
+	case errors.As(err, &api) && api.Status == http.StatusUnauthorized:
+		fmt.Fprintln(a.err, "tcid: a key is given by --key, --key-file or TCI_API_KEY")
 	case errors.As(err, &api) && api.RetryAfter > 0:
 		fmt.Fprintf(a.err, "tcid: try again in %v\n", api.RetryAfter)
 	}

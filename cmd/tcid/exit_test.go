@@ -50,7 +50,11 @@ func TestExitCodesOfAnswers(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			startFake(t, map[string]answer{"GET /v1/sessions/" + testSession: refusal(status, "some_code", "because")})
-			check(t, "", "tcid: because\n", want)(tcid("", "session", "info", testSession))
+			told := "tcid: because\n"
+			if status == http.StatusUnauthorized {
+				told += "tcid: a key is given by --key, --key-file or TCI_API_KEY\n"
+			}
+			check(t, "", told, want)(tcid("", "session", "info", testSession))
 			_, errs, code := tcid("", "--json", "session", "info", testSession)
 			var got v1.ErrorBody
 			if err := json.Unmarshal([]byte(errs), &got); err != nil {
@@ -101,16 +105,20 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"nope"}, "nope"},
+		{[]string{"sesion", "ls"}, "did you mean session"},
+		{[]string{"serve", "now"}, `unknown argument "now"`},
+		{[]string{"run", "--code", "1", "--detach=soon"}, "true or false"},
+		{[]string{"run", "--code", "1", "--pids", "1.5"}, "a whole number"},
 		{[]string{"init"}, "unknown command"},
 		{[]string{"run"}, "name the program"},
-		{[]string{"run", "a", "b"}, "at most 1"},
-		{[]string{"run", "a", "--code", "1"}, "name the program"},
+		{[]string{"run", "a", "b"}, "want one program"},
+		{[]string{"run", "a", "--code", "1"}, "two programs"},
 		{[]string{"run", "/nonexistent/a.py"}, "/nonexistent/a.py"},
-		{[]string{"run", dir}, "is a directory"},
+		{[]string{"run", dir}, "read " + dir + ": is a directory"},
 		{[]string{"run", binary}, "not UTF-8"},
 		{[]string{"run", "-", "--stdin", "-"}, "can't be the program and its input"},
-		{[]string{"run", "--code", "1", "--nope"}, "--nope"},
-		{[]string{"run", "--code", "1", "--timeout", "soon"}, "soon"},
+		{[]string{"run", "--code", "1", "--nope"}, `see "tcid run --help"`},
+		{[]string{"run", "--code", "1", "--timeout", "soon"}, `"soon" for --timeout: want a number`},
 		{[]string{"run", "--code", "1", "--env", "X"}, "NAME=VALUE"},
 		{[]string{"run", "--code", "1", "--env", "=X"}, "NAME=VALUE"},
 		{[]string{"run", "--code", "1", "--file", "/nonexistent"}, "/nonexistent"},
@@ -131,6 +139,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"execution", "events", "a", "--after", "-1"}, "--after -1"},
 		{[]string{"session", "executions"}, "session's id"},
 		{[]string{"session", "nope"}, "nope"},
+		{[]string{"session", "lst"}, "did you mean ls"},
 		{[]string{"session", "exec"}, "want a session's id"},
 		{[]string{"session", "exec", testSession}, "name the program"},
 		{[]string{"session", "create", "--metadata", "k"}, "--metadata k"},

@@ -20,7 +20,7 @@ func newImageCommand(a *app) *cobra.Command {
 		Short: "Make, list, check and remove images",
 		Long: `Make, list, check and remove the root file systems that sessions run on. These
 commands work on the data directory; no daemon needs to run.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&dataDir, "data-dir", "", "directory of the images (default $TCID_DATA_DIR, else "+daemon.DefaultDataDir+")")
@@ -59,7 +59,7 @@ of a package runs on this host.`,
 		Example: `  tcid image build --pip numpy --pip 'pandas>=2'
   tcid image build --name course --requirements requirements.txt
   tcid image build --pip mine --no-index --find-links ./wheels`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := open()
 			if err != nil {
@@ -110,7 +110,7 @@ func newImageListCommand(a *app, open openStore) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
 		Short: "List images",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := open()
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,6 +74,10 @@ func (a *app) readStdin(ctx context.Context) ([]byte, error) {
 
 func readBounded(r io.Reader, name string) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	var path *fs.PathError // it names the file, too
+	if errors.As(err, &path) {
+		err = path.Err
+	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("read %s: %w", name, err)}
 	}
@@ -130,10 +135,10 @@ func (s *sessionFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.image, "image", "", "image to run on (default \"default\")")
 	f.StringVar(&s.isolation, "isolation", "", "how kernels start: fork, from a process that has the image's modules (default), or fresh")
-	f.Int64Var(&s.memory, "memory-mb", 0, "memory limit in MiB")
-	f.Float64Var(&s.cpus, "cpus", 0, "CPU limit, such as 1.5")
-	f.Int64Var(&s.pids, "pids", 0, "limit of processes and threads")
-	f.Int64Var(&s.disk, "disk-mb", 0, "size of the workspace in MiB, which lies in memory")
+	f.Int64Var(&s.memory, "memory-mb", 0, "memory limit in MiB (default 1024)")
+	f.Float64Var(&s.cpus, "cpus", 0, "CPU limit, such as 1.5 (default 2, or what the host has)")
+	f.Int64Var(&s.pids, "pids", 0, "limit of processes and threads (default 128)")
+	f.Int64Var(&s.disk, "disk-mb", 0, "size of the workspace in MiB, which lies in memory (default 512, or half of the memory)")
 	f.StringArrayVar(&s.env, "env", nil, "environment variable NAME=VALUE (repeatable)")
 }
 
@@ -173,7 +178,7 @@ type execFlags struct {
 
 func (e *execFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.Float64Var(&e.timeout, "timeout", 0, "time limit in seconds")
+	f.Float64Var(&e.timeout, "timeout", 0, "time limit in seconds (default 60)")
 	f.StringVar(&e.stdin, "stdin", "", "file that the program reads as standard input, or -")
 	f.StringArrayVar(&e.files, "file", nil, "file to put into the workspace, LOCAL or LOCAL:REMOTE (repeatable)")
 	f.StringVar(&e.code, "code", "", "the program itself, in the place of a file")
@@ -190,7 +195,9 @@ func (e *execFlags) spec(a *app, cmd *cobra.Command, program []string) (v1.ExecS
 		return spec, usageError{errors.New("--detach shows no output that --output-dir could keep; give that to \"tcid execution events\"")}
 	}
 	switch given := cmd.Flags().Changed("code"); {
-	case given && len(program) > 0, !given && len(program) == 0:
+	case given && len(program) > 0:
+		return spec, usageError{errors.New("two programs are named: give a file, - for standard input, or --code")}
+	case !given && len(program) == 0:
 		return spec, usageError{errors.New("name the program: a file, - for standard input, or --code")}
 	case given:
 		spec.Code = e.code

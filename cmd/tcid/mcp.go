@@ -37,7 +37,7 @@ root gets one of its own, which ends with this command; --own-daemon asks for
 that. The flags for sessions hold for all that the agent makes.
 
 The daemon serves the same at /mcp over HTTP.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec, err := flags.spec(cmd)
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,12 @@ func newRunCommand(a *app) *cobra.Command {
 		Long: `Run one program in a session that is made for it and closed after it. What it
 writes is printed as it comes, its last expression too, as a notebook would show
 it. Ctrl-C ends the program; a second one within a second leaves at once.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{errors.New("wrong number of arguments: want one program; it can't be given arguments, but --env, --stdin and --file")}
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := exec.spec(a, cmd, args)
 			if err != nil {

@@ -43,7 +43,7 @@ Ctrl-D leaves. Without --session there is a session as long as tcid runs.
 
 Where standard input is no terminal it is a script: lines that begin with "# %%"
 part it into cells, which run one after the other, up to the first that fails.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := &repl{a: a, session: id}
 			if cmd.Flags().Changed("timeout") {
@@ -71,7 +71,7 @@ part it into cells, which run one after the other, up to the first that fails.`,
 	session.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&id, "session", "", "id of the session (default: one of its own, which is closed at the end)")
-	f.Float64Var(&timeout, "timeout", 0, "time limit of a cell in seconds")
+	f.Float64Var(&timeout, "timeout", 0, "time limit of a cell in seconds (default 60)")
 	f.StringVar(&outputDir, "output-dir", "", "directory for pictures and other rich output, made when missing")
 	return cmd
 }

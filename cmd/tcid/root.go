@@ -52,11 +52,11 @@ func newRootCommand(a *app) *cobra.Command {
 		Version:       version.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON: the API's objects, and errors as {\"error\": …} on stderr")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newServeCommand(), newRunCommand(a), newReplCommand(a), newSessionCommand(a), newExecutionCommand(a), newImageCommand(a),
 		newMCPCommand(a), newDoctorCommand(a), newVersionCommand(a), newExitCodesTopic(),
@@ -112,15 +112,5 @@ const longPause = time.Second
 func (a *app) waits(err error, pause time.Duration) {
 	if !a.json && pause >= longPause {
 		fmt.Fprintf(a.err, "tcid: %s; trying again in %v\n", strings.TrimRight(err.Error(), "\n"), pause)
-	}
-}
-
-// exactly checks the number of arguments and says what they are.
-func exactly(n int, what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usageError{errors.New("wrong number of arguments: want " + what)}
-		}
-		return nil
 	}
 }

@@ -43,7 +43,7 @@ A host that lacks what sandboxes need is refused ("tcid doctor" tells more), but
 for what --accept-weakness names.
 
 SIGHUP reads the key file again; a changed TLS certificate is noticed.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags.Pool = &pool
 			cfg, err := serveConfig(cmd, configFile, flags)

@@ -102,8 +102,12 @@ func TestTracebacks(t *testing.T) {
 		if strings.Join(plain, "\n") != want {
 			t.Errorf("got:\n%s", got)
 		}
+		if mark, has := strings.CutPrefix(trace("1 / 0"), "Traceback (most recent call last):\n  File \"<cell 2>\", line 1, in <module>\n    1 / 0\n"); !has ||
+			strings.Contains(mark, "~") && !strings.HasPrefix(mark, "    ~~^~~\n") {
+			t.Errorf("a last line without its end:\n%s", mark)
+		}
 		got = trace("x = (1,\ny = 2")
-		if !strings.Contains(got, `File "<cell 2>", line`) || !strings.Contains(got, "^") || strings.Contains(got, "Traceback") {
+		if !strings.Contains(got, `File "<cell 3>", line`) || !strings.Contains(got, "^") || strings.Contains(got, "Traceback") {
 			t.Errorf("syntax error:\n%s", got)
 		}
 		got = trace("try:\n    {}['k']\nexcept KeyError as e:\n    raise ValueError('v') from e")

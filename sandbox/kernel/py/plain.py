@@ -154,11 +154,16 @@ class PlainShell(Shell):
 
     def _remember(self, filename, source):
         """Lets tracebacks and inspect see the source. No modification time:
-        linecache then never looks for a file of that name."""
+        linecache then never looks for a file of that name. Every line ends in a
+        newline, as linecache has it of files: without, Python 3.11 puts ~~~^ one
+        column too far to the right."""
         self._sources_size -= len(self._sources.pop(filename, ""))
         self._sources[filename] = source
         self._sources_size += len(source)
-        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        lines = source.splitlines(True)
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        linecache.cache[filename] = (len(source), None, lines, filename)
         while self._sources_size > MAX_SOURCES and len(self._sources) > 1:
             oldest = next(iter(self._sources))
             self._sources_size -= len(self._sources.pop(oldest))

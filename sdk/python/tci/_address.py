@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import urllib.parse
 from typing import Optional
 
@@ -63,6 +64,19 @@ class Address:
                 f"you may not use the daemon at {self.base_url}: be root or a member of its group (tcid)",
                 sent=sent,
                 may_retry=False,
+            )
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ConnectionFailed(
+                f"the certificate of {self.base_url} is not trusted here ({error}); "
+                "SSL_CERT_FILE can name one that is",
+                sent=sent,
+                may_retry=False,
+            )
+        if isinstance(error, ssl.SSLError):
+            return ConnectionFailed(
+                f"no TLS with {self.base_url} ({error}); a daemon without --tls-cert has an address of http://",
+                sent=sent,
+                may_retry=self.reached or sent,
             )
         return ConnectionFailed(
             f"there is no daemon at {self.base_url} ({error}); start one with: tcid serve",

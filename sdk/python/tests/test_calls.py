@@ -201,7 +201,7 @@ class Executions(DaemonTest):
 
     def test_asyncio_without_httpx(self) -> None:
         with mock.patch.dict(sys.modules, {"httpx": None}):
-            with self.assertRaisesRegex(ImportError, r"pip install 'tci-sdk\[async\]'"):
+            with self.assertRaisesRegex(ImportError, r"pip install 'httpx>=0.28'"):
                 tci.AsyncTCIClient()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import tempfile
 import threading
 import unittest
@@ -14,7 +15,7 @@ from unittest import mock
 
 import tci
 from tci import TCIClient
-from tci._address import default_base_url
+from tci._address import Address, default_base_url
 
 Handler = Callable[[socket.socket, int], None]
 
@@ -198,6 +199,18 @@ class BrokenConnections(unittest.TestCase):
                 client.executions.run("s", "launch()")
             client.close()
         self.assertEqual(sent, ["POST /v1/sessions/s/executions HTTP/1.1"])
+
+    def test_a_daemon_without_tls(self) -> None:
+        def handle(connection: socket.socket, _: int) -> None:
+            connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        with server(handle) as url, self.assertRaisesRegex(tci.ConnectionFailed, "no TLS .*http://"):
+            version(url.replace("http://", "https://"))
+
+    def test_a_certificate_that_is_not_trusted(self) -> None:
+        error = ssl.SSLCertVerificationError(1, "self-signed certificate")
+        failed = Address("https://127.0.0.1:8787").unreachable(error)
+        self.assertRegex(str(failed), "self-signed certificate.*SSL_CERT_FILE")
 
     def test_a_cut_answer(self) -> None:
         def handle(connection: socket.socket, _: int) -> None:

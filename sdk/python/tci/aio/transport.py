@@ -207,7 +207,7 @@ class AsyncTransport:
 def _check_httpx() -> None:
     """Raises ImportError unless there is a httpx that does as it is told: older
     ones would send every request to another path."""
-    wanted = "AsyncTCIClient needs httpx 0.28 and httpcore 1.0.4 or newer: pip install 'tci-sdk[async]'"
+    wanted = "AsyncTCIClient needs these packages: pip install 'httpx>=0.28' 'httpcore>=1.0.4'"
     try:
         import httpcore
         import httpx
