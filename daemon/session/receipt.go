@@ -84,7 +84,8 @@ func (r *run) measure(to *Receipt) {
 	}
 	to.WorkspaceBytes, to.WorkspaceFiles = space.UsedBytes, space.UsedFiles
 	if r.seen.counted {
-		to.MaxOpenFiles = &r.seen.openFiles
+		most := r.seen.openFiles // a pointer into r would keep the whole session in memory
+		to.MaxOpenFiles = &most
 	}
 	for _, limit := range []struct {
 		hit  bool
