@@ -31,8 +31,9 @@ const (
 	atOnce   = 8
 	early    = 500 // sessions after which memory is looked at first
 	// growth is what the daemon may grow by from the early look to the last, in
-	// KiB: results of finished executions are remembered, within a bound.
-	growth = 16 << 10
+	// KiB: results and events of finished executions are remembered, within a
+	// bound; they take some 3 KiB each.
+	growth = 24 << 10
 )
 
 func TestSessionsLeaveNothing(t *testing.T) {
