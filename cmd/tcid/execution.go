@@ -21,35 +21,11 @@ func newExecutionCommand(a *app) *cobra.Command {
 	}
 	a.clientFlags(cmd)
 	cmd.AddCommand(
-		newExecutionCallCommand(a, "show", "Show an execution, also while it runs", (*client.Client).GetExecution),
-		newExecutionCallCommand(a, "cancel", "End an execution and show what became of it", (*client.Client).Cancel),
+		newCallCommand(a, "show", "Show an execution, also while it runs", "an execution's id", (*client.Client).GetExecution, a.printExecutions),
+		newCallCommand(a, "cancel", "End an execution and show what became of it", "an execution's id", (*client.Client).Cancel, a.printExecutions),
 		newExecutionEventsCommand(a),
 	)
 	return cmd
-}
-
-// newExecutionCallCommand is a command that calls one route with an execution's
-// id.
-func newExecutionCallCommand(a *app, name, short string, call func(*client.Client, context.Context, string) (v1.Execution, error)) *cobra.Command {
-	return &cobra.Command{
-		Use:   name + " ID",
-		Short: short,
-		Args:  exactly(1, "an execution's id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			e, err := call(c, cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(e)
-			}
-			return a.printExecutions([]v1.Execution{e})
-		},
-	}
 }
 
 func newExecutionEventsCommand(a *app) *cobra.Command {

@@ -23,9 +23,9 @@ func newSessionCommand(a *app) *cobra.Command {
 	a.clientFlags(cmd)
 	cmd.AddCommand(
 		newSessionCreateCommand(a), newSessionListCommand(a), newSessionExecCommand(a), newSessionRemoveCommand(a),
-		newSessionCallCommand(a, "info", "Show a session", (*client.Client).GetSession),
-		newSessionCallCommand(a, "interrupt", "Interrupt what runs in a session", (*client.Client).Interrupt),
-		newSessionCallCommand(a, "restart", "Give a session a new interpreter; files stay", (*client.Client).Restart),
+		newCallCommand(a, "info", "Show a session", "a session's id", (*client.Client).GetSession, a.printSessions),
+		newCallCommand(a, "interrupt", "Interrupt what runs in a session", "a session's id", (*client.Client).Interrupt, a.printSessions),
+		newCallCommand(a, "restart", "Give a session a new interpreter; files stay", "a session's id", (*client.Client).Restart, a.printSessions),
 		newSessionExecutionsCommand(a), newFilesCommand(a), newCopyCommand(a),
 	)
 	return cmd
@@ -201,27 +201,4 @@ func (a *app) printClosed(n v1.ClosedCount) error {
 		return a.printJSON(n)
 	}
 	return nil
-}
-
-// newSessionCallCommand is a command that calls one route with a session's id.
-func newSessionCallCommand(a *app, name, short string, call func(*client.Client, context.Context, string) (v1.Session, error)) *cobra.Command {
-	return &cobra.Command{
-		Use:   name + " ID",
-		Short: short,
-		Args:  exactly(1, "a session's id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			s, err := call(c, cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(s)
-			}
-			return a.printSessions([]v1.Session{s})
-		},
-	}
 }

@@ -103,15 +103,6 @@ func (l *eventLog) drop() int64 {
 	return text + data + entryCost
 }
 
-// size is how many bytes are kept.
-func (l *eventLog) size() (n int64) {
-	for i := range l.kept {
-		text, data := l.kept[i].costs()
-		n += text + data + entryCost
-	}
-	return n
-}
-
 // after returns some of the events behind number seq, at least one if there is
 // one. Where the next ones are no longer kept a truncated event says so.
 func (l *eventLog) after(seq int64) []Event {
@@ -167,7 +158,7 @@ func (e *Execution) Events(after int64) (events []Event, more <-chan struct{}, e
 	return events, nil, events[len(events)-1].finished(), nil
 }
 
-// record keeps an event. The caller holds the lock.
+// recordLocked keeps an event.
 func (e *Execution) recordLocked(ev Event) {
 	ev.Time = time.Now()
 	e.charge(e.log.append(ev))

@@ -236,7 +236,7 @@ func (e *Execution) finish(status string, verdicts []grade.Verdict, receipt Rece
 	}
 	history := e.session.manager.history
 	e.session = nil
-	e.size = result.size() + e.log.size()
+	e.size = result.size() + e.charged // the events are what was charged
 	if e.readers > 0 {
 		e.held.force(e.principal, e.size)
 	}
