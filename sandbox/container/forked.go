@@ -2,7 +2,6 @@ package container
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,13 +30,6 @@ var joined = []string{"uts", "ipc", "net", "cgroup", "pid", "mnt"}
 // anew (renewed).
 var joinedAgain = []string{"uts", "pid", "mnt"}
 
-// told is what a forked kernel learns when it may begin, with its environment
-// behind it.
-type told struct {
-	Cwd     string `json:"cwd"` // inside the workspace
-	Threads int    `json:"threads"`
-}
-
 // fork has the zygote of the box's domain make the kernel. It is placed in the
 // session's cgroup before it has memory of its own, and looked at from outside
 // before it runs the first line of Python.
@@ -58,7 +50,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	}
 	defer status.Close()
 	defer theirs.Close()
-	o := order{uid: x.owner.kernel, faults: faults(), limits: x.limits()}
+	o := order{uid: x.owner.kernel, faults: faults(), limits: x.limits(), threads: uint32(threadCount(x.spec.Limits))}
 	join := joined
 	if x.used > 0 {
 		join, o.unshare = joinedAgain, renewed
@@ -167,26 +159,18 @@ func (p *process) examine(parent int, status *net.UnixConn, errorPipe *os.File) 
 	if err != nil {
 		return fmt.Errorf("the kernel that was forked is not as it should be, and was ended: %w", err)
 	}
-	message, err := x.told()
-	if err == nil {
-		_, err = status.Write(append([]byte{'o'}, message...))
+	if _, err := status.Write(append([]byte{'o'}, x.told()...)); err != nil {
+		return fmt.Errorf("let the kernel begin: %w", err)
 	}
-	return err
+	return nil
 }
 
-// told makes the message: JSON, and "\0NAME=VALUE" for each variable, which so take
-// no more room than they are allowed to have.
-func (x *box) told() ([]byte, error) {
-	threads := threadCount(x.spec.Limits)
+// told is what a forked kernel learns when it may begin: its directory inside the
+// workspace, and each variable that its environment has beyond the zygote's as
+// NAME=VALUE, with a zero between them.
+func (x *box) told() []byte {
 	cwd := strings.TrimPrefix(strings.TrimPrefix(x.cwd(), workspaceDir), "/")
-	message, err := json.Marshal(told{Cwd: cwd, Threads: threads})
-	if err != nil {
-		return nil, fmt.Errorf("tell a kernel what it needs: %w", err)
-	}
-	for _, entry := range append(environment(threads), x.spec.Env...) {
-		message = append(append(message, 0), entry...)
-	}
-	return message, nil
+	return []byte(strings.Join(append([]string{cwd}, x.spec.Env...), "\x00"))
 }
 
 // waitForked waits for the kernel's end, and asks the zygote, which reaps it, how

@@ -58,6 +58,7 @@ type order struct {
 	unshare    uint32 // CLONE_NEW* of the namespaces to make anew
 	namespaces uint32 // how many are joined
 	intoCgroup bool   // the descriptor of one comes last
+	threads    uint32 // how many the kernel's libraries shall use
 	limits     []rlimit
 	mounts     []tmpfs
 }
@@ -72,7 +73,7 @@ func (o order) encode() ([]byte, error) {
 	}
 	out := make([]byte, 0, orderSize)
 	for _, n := range [orderNumbers]uint32{
-		orderVersion, orderSize, o.uid, o.faults, o.unshare, uint32(len(o.limits)), uint32(len(o.mounts)), o.namespaces, into,
+		orderVersion, orderSize, o.uid, o.faults, o.unshare, uint32(len(o.limits)), uint32(len(o.mounts)), o.namespaces, into, o.threads,
 	} {
 		out = binary.NativeEndian.AppendUint32(out, n)
 	}

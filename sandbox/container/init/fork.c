@@ -46,7 +46,7 @@ struct order {
 	unsigned int unshare; /* namespaces to make anew, as CLONE_NEW* */
 	unsigned int limit_count, mount_count, namespace_count;
 	unsigned int into_cgroup; /* one more descriptor: the cgroup to begin in */
-	unsigned int reserved;
+	unsigned int threads; /* for the zygote to read: how many libraries shall use */
 	struct limit limits[MAX_LIMITS];
 	struct tmpfs mounts[MAX_MOUNTS]; /* mounted anew */
 };

@@ -24,6 +24,10 @@ def load():
     package = module_from_spec(spec)
     sys.modules["_tcid_kernel"] = package
     spec.loader.exec_module(package)
+    if sys.argv[1:2] == ["--zygote-fd"]:
+        from _tcid_kernel import atfork
+
+        atfork.spare()  # before threading is imported
     from _tcid_kernel import server
 
     sys.dont_write_bytecode = write_bytecode

@@ -8,10 +8,10 @@ a handler that raises (the usual signal.alarm time-out) would end the kernel.
 
 import signal
 
-# Not signal's, which makes an enumeration's member of each of sixty signals.
-from _signal import pthread_sigmask
+# Not signal's, which make members of enumerations of all that they are given.
+from _signal import SIG_BLOCK, SIG_SETMASK, SIGINT, getsignal, pthread_sigmask
+from _signal import signal as set_handler
 from _thread import get_ident
-from signal import SIG_BLOCK, SIG_SETMASK, SIGINT
 from time import monotonic
 
 # A second SIGINT within this many seconds of a raised one is dropped: it would
@@ -46,9 +46,12 @@ class Guard:
         self.pending = False  # a SIGINT that waits
         self.request_waits = bool  # whether a request has been sent to us
         self._raised_at = 0.0
-        self._mask = pthread_sigmask(SIG_BLOCK, ())
         self._handler = self._on_sigint
-        signal.signal(SIGINT, self._handler)
+
+    def start(self):
+        """Takes SIGINT over, and holds back the others until user code runs."""
+        self._mask = pthread_sigmask(SIG_BLOCK, ())
+        set_handler(SIGINT, self._handler)
         pthread_sigmask(SIG_BLOCK, HELD)
 
     def _on_sigint(self, signum, frame):
@@ -85,8 +88,8 @@ class Guard:
             # An exception from a user's signal handler can skip a leave().
             self.depth = 0
             self._raised_at = 0.0  # a SIGINT for this code is no repetition
-            if signal.getsignal(SIGINT) is not self._handler:
-                signal.signal(SIGINT, self._handler)
+            if getsignal(SIGINT) is not self._handler:
+                set_handler(SIGINT, self._handler)
             self.user = True
             pthread_sigmask(SIG_SETMASK, self._mask)
             self.check()

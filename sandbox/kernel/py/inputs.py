@@ -37,11 +37,15 @@ def memory_file(data):
 
 class Inputs:
     def __init__(self):
-        self.start = os.getcwd()
-        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        os.dup2(self._null, 0)
-        self._empty = sys.stdin = sys.__stdin__ = reader()
+        self._empty = reader()
         self._undo = []
+
+    def open(self):
+        """Takes the directory for the one to start in, and descriptor 0, which is
+        the null device, for the standard input."""
+        self.start = os.getcwd()
+        self._null = os.dup(0)
+        sys.stdin = sys.__stdin__ = self._empty
 
     def apply(self, request):
         """Sets up a request; restore takes all of it back, also after an error

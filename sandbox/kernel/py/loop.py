@@ -12,9 +12,9 @@ from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
 
 
 class Wake:
-    """A pipe that ends the io thread's poll."""
+    """A pipe that ends a thread's poll."""
 
-    def __init__(self):
+    def open(self):
         self.read, self._write = os.pipe()
         os.set_blocking(self.read, False)
         os.set_blocking(self._write, False)
@@ -37,14 +37,14 @@ class Wake:
 
 
 class Loop:
-    def __init__(self, listener, channel, output, wake, wake_main):
-        self.listener = listener
+    def __init__(self, channel, output, wake, wake_main):
         self.channel = channel
         self.output = output
         self.wake = wake
         self.wake_main = wake_main
 
-    def start(self):
+    def start(self, listener):
+        self.listener = listener
         # Signals are for the main thread: in this one they would not end its
         # system calls.
         mask = pthread_sigmask(SIG_BLOCK, valid_signals())

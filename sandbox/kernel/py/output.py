@@ -50,6 +50,9 @@ class Output:
         self.decoders = [decoder("replace"), decoder("replace")]
         self.pipes = []
         self._spare = []
+
+    def open(self):
+        """Puts pipes in the place of descriptors 1 and 2."""
         self._poll = select.poll()
         for fd in (1, 2):
             read, write = os.pipe()  # close-on-exec

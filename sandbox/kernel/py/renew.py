@@ -5,20 +5,21 @@ every other. Modules that were imported without drawing are left alone.
 """
 
 import os
-import signal
 import sys
 import time
 
-HOME = "/workspace"
+# Not signal's, which makes members of enumerations.
+from _signal import SIG_DFL, SIGCHLD, set_wakeup_fd
+from _signal import signal as set_handler
+
+HOME = b"/workspace"
 
 
-def environment(wanted):
-    """Makes the environment what it would be in a process of its own."""
-    for name in set(os.environ) - set(wanted):
-        del os.environ[name]
-    for name, value in wanted.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
+def environment(variables):
+    """Sets what the session has beyond what all have: NAME=VALUE, as bytes."""
+    for variable in variables:
+        name, value = os.fsdecode(variable).split("=", 1)
+        os.environ[name] = value
     time.tzset()
     matplotlib = sys.modules.get("matplotlib")
     backend = os.environ.get("MPLBACKEND", "Agg")
@@ -27,22 +28,27 @@ def environment(wanted):
 
 
 def directory(path):
-    """Enters a directory of the workspace; one that has gone is no error."""
-    try:
-        os.chdir(os.path.join(HOME, path))
-    except OSError:
-        os.chdir(HOME)
+    """Enters a directory of the workspace, from its root; one that has gone is no
+    error."""
+    if path:
+        try:
+            os.chdir(os.path.join(HOME, path))
+        except OSError:
+            pass
 
 
 def signals():
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    set_wakeup_fd(-1)
+    set_handler(SIGCHLD, SIG_DFL)
 
 
-def chance(zygote_pid):
-    """Draws anew. random does so by itself, and secrets, numpy's new generators
+def identity(zygote_pid):
+    """Has the main thread know its number, and draws anew. random does so by itself, and secrets, numpy's new generators
     and uuid4 ask the system each time."""
     modules = sys.modules
+    main = modules["threading"].main_thread()
+    if hasattr(main, "_set_native_id"):
+        main._set_native_id()
     if "numpy.random" in modules:
         modules["numpy.random"].seed()
     if "tempfile" in modules:

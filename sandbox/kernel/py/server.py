@@ -1,7 +1,6 @@
 """The kernel's main thread: takes requests one at a time and answers them."""
 
 import gc
-import json
 import os
 import socket
 import sys
@@ -32,34 +31,42 @@ def make_shell():
 
 
 class Server:
-    """One kernel. shell is the one that a zygote made, or None."""
+    """One kernel. Making one takes no descriptors, threads or signals: a zygote
+    makes it, and its children start it."""
 
-    def __init__(self, listen_fd, old_main, shell=None):
+    def __init__(self, shell, old_main):
+        self._shell = shell
         self._old_main = old_main  # its globals must outlive the replacement
-        shell_class = find_shell() if shell is None else type(shell)
+        self._guard = Guard()
+        self._wake, self._wake_main = Wake(), Wake()
+        self._channel = Channel(self._guard, self._wake, self._wake_main, shell.name)
+        self._output = Output(self._guard, self._channel)
+        self._inputs = Inputs()
+        self._streams = text_stream(self._output, 0), text_stream(self._output, 1)
+        self._loop = Loop(self._channel, self._output, self._wake, self._wake_main)
+        self._guard.request_waits = self._loop.request_waits
+        self._count = 0
+
+    def start(self, listen_fd):
+        """Listens for the daemon."""
         self._listener = socket.socket(fileno=listen_fd)
         self._listener.set_inheritable(False)
         self._listener.setblocking(False)
-        self._guard = Guard()
-        self._wake, self._wake_main = Wake(), Wake()
-        self._channel = Channel(self._guard, self._wake, self._wake_main, shell_class.name)
-        self._output = Output(self._guard, self._channel)
-        self._inputs = Inputs()
-        sys.stdout = sys.__stdout__ = text_stream(self._output, 0)
-        sys.stderr = sys.__stderr__ = text_stream(self._output, 1)
-        self._shell = shell or shell_class(Displayer())
+        self._guard.start()
+        self._wake.open()
+        self._wake_main.open()
+        self._output.open()
+        self._inputs.open()
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self._streams
         self._shell.displayer.emit = self._output.emit
         # Only now: what lies in the workspace must not shadow what the kernel and
         # IPython import. The last is where pip installs to when a user may not
         # write to the image.
         self._user_site = getusersitepackages()
         sys.path[:] = ["", *sys.path, self._user_site]
-        self._count = 0
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
-        self._loop = Loop(self._listener, self._channel, self._output, self._wake, self._wake_main)
-        self._guard.request_waits = self._loop.request_waits
-        self._loop.start()
+        self._loop.start(self._listener)
 
     def _after_fork(self):
         """In a forked child: it writes to the real descriptors and must hold
@@ -234,11 +241,16 @@ class Server:
         os._exit(status)
 
 
-def serve(listen_fd, old_main, shell=None):
-    """Runs the kernel; returns never."""
+def serve(listen_fd, old_main):
+    """Runs a kernel; returns never."""
     os.umask(0o022)
+    _run(lambda: Server(make_shell(), old_main), listen_fd)
+
+
+def _run(make, listen_fd):
     try:
-        server = Server(listen_fd, old_main, shell)
+        server = make()
+        server.start(listen_fd)
     except BaseException:
         traceback.print_exc()
         os._exit(70)
@@ -247,18 +259,21 @@ def serve(listen_fd, old_main, shell=None):
 
 def serve_forked(listen_fd, library, filter_path, preload, old_main):
     """Runs a zygote; returns never. In each of its children, runs the kernel."""
-    from . import renew, threads, zygote
+    from . import atfork, renew, threads, zygote
 
     parent = zygote.Zygote(listen_fd, library, filter_path, preload)
-    head, *variables = parent.run().split(b"\0")
-    # From here on in a kernel.
-    told = json.loads(head)
-    shell, counters = parent.shell, parent.counters
+    server = Server(parent.shell, old_main)
+    parent.freeze()
+    cwd, *variables = parent.run().split(b"\0")
+    # From here on in a kernel. What runs here is little: each object that Python
+    # looks at is written to, and its page copied.
+    atfork.restore()
     renew.signals()
-    renew.environment(dict(os.fsdecode(v).split("=", 1) for v in variables))
-    renew.directory(told["cwd"])
-    renew.chance(parent.pid)
-    del parent
-    threads.set_all(counters, told["threads"])
+    if variables:
+        renew.environment(variables)
+    renew.directory(cwd)
+    renew.identity(parent.pid)
+    if parent.counters:
+        threads.set_all(parent.counters, parent.threads)
     gc.enable()
-    serve(KERNEL_LISTEN_FD, old_main, shell)
+    _run(lambda: server, KERNEL_LISTEN_FD)

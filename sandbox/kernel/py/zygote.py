@@ -1,7 +1,8 @@
 """The zygote: imports what the sessions of an image use, then forks kernels.
 
 It has one thread, reads orders from the daemon, one packet each, and hands
-them to fork.so (sandbox/container/init/fork.c), which knows what is in them.
+them to fork.so (sandbox/container/init/fork.c), which knows what is in them but for
+the number of threads that a kernel's libraries shall use.
 What the daemon gets is JSON, one packet each:
 
     {"type":"hello","protocol":1,"python":"3.11.7","shell":"ipython",
@@ -21,6 +22,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 from collections import deque
 from importlib import import_module
@@ -31,6 +33,7 @@ from .server import make_shell
 PROTOCOL = 1
 ORDER_BYTES = 64 << 10
 MAX_DESCRIPTORS = 32
+THREADS_OFFSET = 36  # in struct order of fork.c
 # What a kernel is told when it may begin: its environment, mostly.
 MESSAGE_BYTES = 128 << 10
 # Ends of kernels that nobody was there to be told of.
@@ -65,6 +68,7 @@ class Library:
         for function in (self._before, self._after_parent, self._after_child):
             function.argtypes, function.restype = [], None
         self._message = ctypes.create_string_buffer(MESSAGE_BYTES)
+        self._view = memoryview(self._message).cast("B")
 
     def spawn(self, order, fds):
         """Forks a kernel. Returns None in the zygote, and what the daemon told
@@ -74,7 +78,7 @@ class Library:
         length = self._spawn(order, len(order), array, len(fds), self._message, MESSAGE_BYTES)
         if length:
             self._after_child()
-            return self._message.raw[1:length]
+            return self._view[1:length].tobytes()
         self._after_parent()
         return None
 
@@ -92,6 +96,8 @@ class Zygote:
         for name in preload:
             self._import(name)
         self.counters = threads.find()
+        self.threads = 1
+        self._thread_variables = [name for name in os.environ if name.endswith(("_NUM_THREADS", "_CPU_COUNT"))]
         self._conn = None
         self._exits = deque(maxlen=KEPT_EXITS)
         self._wake, wake = os.pipe()
@@ -99,6 +105,9 @@ class Zygote:
             os.set_blocking(fd, False)
         signal.signal(signal.SIGCHLD, lambda signum, frame: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def freeze(self):
+        """Called before run, when all is there that kernels share."""
         # What is here now is shared with all kernels as long as nobody writes to
         # it, which the collector would.
         gc.collect()
@@ -185,12 +194,22 @@ class Zygote:
             if not order:
                 self._lost()
             elif fds:
+                self._expect_threads(order)
                 message = self._library.spawn(order, fds)
         finally:
             if message is None:  # in the kernel they are closed, or others'
                 for fd in fds:
                     os.close(fd)
         return message
+
+    def _expect_threads(self, order):
+        """Sets in our environment how many threads the kernel's libraries shall
+        use: most kernels want the same, and so need not change their own."""
+        (count,) = struct.unpack_from("=I", order, THREADS_OFFSET)
+        if count != self.threads:
+            self.threads = count
+            for name in self._thread_variables:
+                os.environ[name] = str(count)
 
     def _reap(self):
         try:
