@@ -33,6 +33,7 @@ type container struct {
 	id      string
 	libc    *libcontainer.Container
 	group   *group
+	meter   *meter // of the group's files
 	initPid int
 	done    chan struct{} // closed when the init was reaped
 	state   *os.ProcessState
@@ -46,7 +47,8 @@ type container struct {
 func (b *Backend) start(ctx context.Context, id string, image sandbox.Image, init *libcontainer.Process, undo *cleanup,
 	config func(rootfs, devices string) *configs.Config,
 ) (_ *container, err error) {
-	c := &container{b: b, id: id, done: make(chan struct{})}
+	c := &container{b: b, id: id, meter: newMeter(), done: make(chan struct{})}
+	undo.add("close the cgroup's files", c.meter.close)
 	rootfs, err := b.mountPoint(id, undo)
 	if err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func (b *Backend) start(ctx context.Context, id string, image sandbox.Image, ini
 	if err := c.run(ctx, init); err != nil {
 		return nil, fmt.Errorf("start the container: %w", err)
 	}
-	if err := leafOf(c.group).limitTCP(); err != nil {
+	if err := c.ownLeaf().limitTCP(); err != nil {
 		return nil, err
 	}
 	if c.initPid, err = init.Pid(); err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -77,9 +75,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 		return err
 	}
 	fds := []int{int(theirs.Fd()), int(listener.Fd()), int(w.Fd())}
-	for _, n := range namespaces {
-		fds = append(fds, int(n.Fd()))
-	}
+	fds = append(fds, namespaces...)
 	if cgroup != nil {
 		fds = append(fds, int(cgroup.Fd()))
 	}
@@ -111,7 +107,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 }
 
 // admit is the daemon's side of the talk with the kernel that is being made.
-func (p *process) admit(z *zygote, status *net.UnixConn, errorPipe *os.File) error {
+func (p *process) admit(z *zygote, status, errorPipe *os.File) error {
 	x := p.box
 	parent, placed, err := expect(status, "iI")
 	if err != nil {
@@ -145,7 +141,7 @@ func (p *process) admit(z *zygote, status *net.UnixConn, errorPipe *os.File) err
 }
 
 // examine looks at the kernel from outside, and lets it begin.
-func (p *process) examine(parent int, status *net.UnixConn, errorPipe *os.File) error {
+func (p *process) examine(parent int, status, errorPipe *os.File) error {
 	x := p.box
 	if x.used > 0 {
 		if err := raiseLoopback(p.pid); err != nil {
@@ -184,32 +180,29 @@ func (p *process) waitForked() {
 
 // statusSocket makes the pair of sockets on which one kernel's making is told.
 // Packets come with their sender's process id, by the host's kernel.
-func statusSocket() (ours *net.UnixConn, theirs *os.File, err error) {
+func statusSocket() (ours, theirs *os.File, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a status socket: %w", err)
 	}
-	theirs = os.NewFile(uintptr(pair[1]), "status")
-	own := os.NewFile(uintptr(pair[0]), "status")
-	defer own.Close()
-	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		_ = theirs.Close()
-		return nil, nil, fmt.Errorf("make a status socket: %w", err)
+	err = unix.SetNonblock(pair[0], true) // so that os.NewFile knows it for one to wait for
+	ours, theirs = os.NewFile(uintptr(pair[0]), "status"), os.NewFile(uintptr(pair[1]), "status")
+	if err == nil {
+		err = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 	}
-	conn, err := net.FileConn(own)
 	if err != nil {
-		_ = theirs.Close()
+		_, _ = ours.Close(), theirs.Close()
 		return nil, nil, fmt.Errorf("make a status socket: %w", err)
 	}
-	return conn.(*net.UnixConn), theirs, nil
+	return ours, theirs, nil
 }
 
 // expect reads one packet, which is one of the bytes wanted, and returns its
 // sender's process id.
-func expect(status *net.UnixConn, want string) (pid int, got byte, err error) {
+func expect(status *os.File, want string) (pid int, got byte, err error) {
 	message, control := make([]byte, 16), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	n, cn, _, _, err := status.ReadMsgUnix(message, control)
-	if errors.Is(err, io.EOF) || err == nil && n == 0 {
+	n, cn, err := receive(status, message, control)
+	if err == nil && n == 0 {
 		return 0, 0, errors.New("the zygote's child ended without a word")
 	}
 	if err != nil {
@@ -233,22 +226,40 @@ func expect(status *net.UnixConn, want string) (pid int, got byte, err error) {
 	return 0, 0, errors.New("the host's kernel does not tell who the zygote's child is")
 }
 
-// openNamespaces opens the namespaces of a container's init.
-func openNamespaces(pid int, names []string) (files []*os.File, err error) {
-	for _, name := range names {
-		f, err := os.Open(procPath(pid, "ns/"+name))
-		if err != nil {
-			closeAll(files)
-			return nil, fmt.Errorf("open the sandbox's namespaces: %w", err)
-		}
-		files = append(files, f)
+// receive reads one packet, with what comes beside it.
+func receive(socket *os.File, message, control []byte) (n, cn int, err error) {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, 0, err
 	}
-	return files, nil
+	var readErr error
+	err = raw.Read(func(fd uintptr) bool {
+		for {
+			n, cn, _, _, readErr = unix.Recvmsg(int(fd), message, control, unix.MSG_CMSG_CLOEXEC)
+			if !errors.Is(readErr, unix.EINTR) {
+				return !errors.Is(readErr, unix.EAGAIN)
+			}
+		}
+	})
+	return n, cn, errors.Join(err, readErr)
 }
 
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		_ = f.Close()
+// openNamespaces opens the namespaces of a container's init.
+func openNamespaces(pid int, names []string) (fds []int, err error) {
+	for _, name := range names {
+		fd, err := openNamespace(procPath(pid, "ns/"+name))
+		if err != nil {
+			closeAll(fds)
+			return nil, err
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
 	}
 }
 

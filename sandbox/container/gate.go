@@ -35,12 +35,16 @@ func readStatus(pid int) (processStatus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at a process: %w", err)
 	}
+	return parseStatus(text), nil
+}
+
+func parseStatus(text []byte) processStatus {
 	s := processStatus{}
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(line, ":")
 		s[name] = strings.Join(strings.Fields(value), " ")
 	}
-	return s, nil
+	return s
 }
 
 func procPath(pid int, name string) string {

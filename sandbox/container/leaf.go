@@ -25,33 +25,33 @@ const tcpBytes = 16 << 20
 // own, or one beside it. It is made and read here and not with the cgroups
 // library, which takes longer for that than a kernel takes to start.
 type leaf struct {
-	group *group            // the container's
-	paths map[string]string // directories by controller; "" on v2
-	own   []string          // those that are this leaf's alone
-	meter *meter
-	v2    bool
+	group  *group            // the container's
+	paths  map[string]string // directories by controller; "" on v2
+	own    []string          // those that are this leaf's alone
+	meter  *meter            // of the leaf's own files
+	shared *meter            // of those that the container's other uses have as well
+	v2     bool
 }
 
-// accounted are the controllers that a container's later uses have a cgroup of
-// their own for; all else that binds them binds the container.
-var accounted = []string{"memory", "cpu", "cpuacct", "pids"}
+// accounted are the controllers, of v1, that a container's later uses have a cgroup
+// of their own for. All else that binds them binds the container, which has one
+// use at a time: processor time is told as a difference anyhow.
+var accounted = []string{"memory", "pids"}
 
-// leafOf is the container's own cgroup.
-func leafOf(g *group) *leaf {
-	return &leaf{group: g, paths: g.GetPaths(), v2: g.v2, meter: newMeter()}
+// ownLeaf is the container's own cgroup.
+func (c *container) ownLeaf() *leaf {
+	return &leaf{group: c.group, paths: c.group.GetPaths(), v2: c.group.v2, meter: c.meter, shared: c.meter}
 }
 
 // newLeaf makes a cgroup beside the container's.
-func newLeaf(g *group, name string, limits sandbox.Limits) (_ *leaf, err error) {
-	l := &leaf{group: g, paths: map[string]string{}, v2: g.v2, meter: newMeter()}
+func (c *container) newLeaf(name string, limits sandbox.Limits) (_ *leaf, err error) {
+	g := c.group
+	l := &leaf{group: g, paths: g.GetPaths(), v2: g.v2, meter: newMeter(), shared: c.meter}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("make a cgroup: %w", err), l.remove())
 		}
 	}()
-	for controller, dir := range g.GetPaths() {
-		l.paths[controller] = dir
-	}
 	mine := accounted
 	if l.v2 {
 		mine = []string{""}
@@ -62,13 +62,10 @@ func newLeaf(g *group, name string, limits sandbox.Limits) (_ *leaf, err error) 
 			continue
 		}
 		dir = path.Join(path.Dir(dir), name)
-		// cpu and cpuacct may be one hierarchy.
-		err := unix.Mkdir(dir, 0o755)
-		if err == nil {
-			l.own = append(l.own, dir)
-		} else if !errors.Is(err, unix.EEXIST) || len(l.own) == 0 {
+		if err := unix.Mkdir(dir, 0o755); err != nil {
 			return l, err
 		}
+		l.own = append(l.own, dir)
 		l.paths[controller] = dir
 	}
 	for _, s := range l.settings(limits) {
@@ -81,15 +78,16 @@ func newLeaf(g *group, name string, limits sandbox.Limits) (_ *leaf, err error) 
 
 type cgroupSetting struct{ controller, file, value string }
 
-// settings are the limits, as resources gives them to the cgroups library.
+// settings are the limits of what the leaf has of its own, as resources gives them
+// to the cgroups library.
 func (l *leaf) settings(limits sandbox.Limits) []cgroupSetting {
 	r := resources(limits)
 	memory, pids := strconv.FormatInt(r.Memory, 10), strconv.FormatInt(*r.PidsLimit, 10)
-	quota, period := strconv.FormatInt(r.CpuQuota, 10), strconv.FormatUint(r.CpuPeriod, 10)
 	var list []cgroupSetting
 	if l.v2 {
 		list = []cgroupSetting{{"", "memory.max", memory}, {"", "memory.swap.max", "0"}, {"", "pids.max", pids}}
 		if r.CpuQuota > 0 {
+			quota, period := strconv.FormatInt(r.CpuQuota, 10), strconv.FormatUint(r.CpuPeriod, 10)
 			list = append(list, cgroupSetting{"", "cpu.max", quota + " " + period})
 		}
 		for file, value := range r.Unified {
@@ -101,11 +99,7 @@ func (l *leaf) settings(limits sandbox.Limits) []cgroupSetting {
 	if r.MemorySwap > 0 {
 		list = append(list, cgroupSetting{"memory", "memory.memsw.limit_in_bytes", memory})
 	}
-	list = append(list, cgroupSetting{"pids", "pids.max", pids})
-	if r.CpuQuota > 0 {
-		list = append(list, cgroupSetting{"cpu", "cpu.cfs_period_us", period}, cgroupSetting{"cpu", "cpu.cfs_quota_us", quota})
-	}
-	return list
+	return append(list, cgroupSetting{"pids", "pids.max", pids})
 }
 
 // limitTCP bounds what the buffers of TCP connections take. cgroup v1 counts it
@@ -225,7 +219,11 @@ func (l *leaf) others(spare int) ([]int, error) {
 // notice that the last process is gone.
 func (l *leaf) remove() error {
 	const tries = 50
-	l.meter.close()
+	if l.meter != l.shared {
+		if err := l.meter.close(); err != nil {
+			return fmt.Errorf("close the cgroup's files: %w", err)
+		}
+	}
 	for _, dir := range l.own {
 		var err error
 		for range tries {

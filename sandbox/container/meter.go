@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -120,11 +121,13 @@ func (m *meter) keys(dir, name string) (map[string]int64, error) {
 	return keys, nil
 }
 
-func (m *meter) close() {
+func (m *meter) close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var errs []error
 	for _, fd := range m.files {
-		unix.Close(fd)
+		errs = append(errs, unix.Close(fd))
 	}
 	m.files = nil
+	return errors.Join(errs...)
 }

@@ -86,7 +86,7 @@ func (x *box) startKernel(ctx context.Context, anew bool) (*process, error) {
 	}
 	x.kernels++
 	name := "kernel" + strconv.Itoa(x.kernels)
-	listener, err := listenUnix(&net.UnixAddr{Name: x.socketPath(name), Net: "unix"})
+	listener, err := listenUnix(x.socketPath(name), unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
 	}

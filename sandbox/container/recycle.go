@@ -56,7 +56,7 @@ func (old *box) renew(ctx context.Context) (x *box, err error) {
 	}
 	x.owner = owner{x.domain.holder, id, id + 1}
 	x.undo.add("release the ids", func() error { x.domain.ids.release(id); return nil })
-	if x.leaf, err = newLeaf(x.group, x.leafName(), x.spec.Limits); err != nil {
+	if x.leaf, err = x.newLeaf(x.leafName(), x.spec.Limits); err != nil {
 		return x, err
 	}
 	x.undo.add("remove the cgroup", x.leaf.remove)

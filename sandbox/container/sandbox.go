@@ -107,8 +107,7 @@ func (b *Backend) create(ctx context.Context, spec sandbox.Spec) (_ *box, err er
 	if err != nil {
 		return nil, err
 	}
-	x.leaf = leafOf(x.group)
-	x.undo.add("close the cgroup's files", x.leaf.remove)
+	x.leaf = x.ownLeaf()
 	x.stuck = x.endZygote
 	if x.domain != nil {
 		if err := x.domain.allowClone(x.leaf.paths); err != nil {

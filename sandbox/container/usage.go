@@ -43,11 +43,11 @@ func (l *leaf) usageV2(u *sandbox.Usage) error {
 }
 
 func (l *leaf) usageV1(u *sandbox.Usage) error {
-	stat, err := l.meter.keys(l.paths["cpuacct"], "cpuacct.stat") // in ticks of 10 ms
+	stat, err := l.shared.keys(l.paths["cpuacct"], "cpuacct.stat") // in ticks of 10 ms
 	if err != nil {
 		return err
 	}
-	total, err := l.meter.number(l.paths["cpuacct"], "cpuacct.usage") // ns, exact
+	total, err := l.shared.number(l.paths["cpuacct"], "cpuacct.usage") // ns, exact
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (l *leaf) usageV1(u *sandbox.Usage) error {
 		u.CPUSystem = time.Duration(float64(total) * float64(stat["system"]) / float64(ticks))
 	}
 	u.CPUUser = time.Duration(total) - u.CPUSystem
-	if cpu, err := l.meter.keys(l.paths["cpu"], "cpu.stat"); err == nil {
+	if cpu, err := l.shared.keys(l.paths["cpu"], "cpu.stat"); err == nil {
 		u.Throttled = time.Duration(cpu["throttled_time"])
 	}
 	memory := l.paths["memory"]

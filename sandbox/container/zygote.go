@@ -35,6 +35,7 @@ const (
 	zygoteDisk    = 64 << 20 // what imports may write, in memory
 	zygoteInodes  = 4096
 	zygotePacket  = 256 << 10
+	listenBacklog = 16 // of connections that wait to be accepted; there is one at a time
 	zygoteSocket  = "zygote"
 	zygoteForks   = 20_000          // then another takes its place,
 	zygoteGrowth  = 32 << 10        // or when it has twice its size and so many KiB
@@ -97,7 +98,7 @@ func startZygote(ctx context.Context, d *domain) (_ *zygote, err error) {
 		return nil, err
 	}
 	address := &net.UnixAddr{Name: filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), zygoteSocket), Net: "unixpacket"}
-	listener, err := listenUnix(address)
+	listener, err := listenUnix(address.Name, unix.SOCK_SEQPACKET)
 	if err != nil {
 		return nil, err
 	}
@@ -414,16 +415,19 @@ func (z *zygote) send(order []byte, fds []int) error {
 	return nil
 }
 
-func listenUnix(address *net.UnixAddr) (*os.File, error) {
-	l, err := net.ListenUnix(address.Net, address)
+// listenUnix makes a socket for somebody else to accept connections at.
+func listenUnix(path string, kind int) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("bind a socket: %w", err)
+		return nil, fmt.Errorf("make a socket: %w", err)
 	}
-	l.SetUnlinkOnClose(false)
-	defer l.Close()
-	f, err := l.File()
+	f := os.NewFile(uintptr(fd), path)
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
+		err = unix.Listen(fd, listenBacklog)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("bind a socket: %w", err)
+		_ = f.Close()
+		return nil, fmt.Errorf("listen at the socket %s: %w", path, err)
 	}
 	return f, nil
 }
