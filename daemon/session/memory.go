@@ -1,30 +1,41 @@
 package session
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
+
+// meminfoBytes is more than /proc/meminfo is long.
+const meminfoBytes = 8 << 10
 
 // availableMemory is what the kernel thinks can be used without swapping, in
 // bytes.
 func availableMemory() (int64, error) {
-	f, err := os.Open("/proc/meminfo")
+	// Not os.ReadFile, which would enter the file into the poller: this is read for
+	// every session.
+	fd, err := unix.Open("/proc/meminfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("read the host's free memory: %w", err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		var kb int64
-		if strings.HasPrefix(lines.Text(), "MemAvailable:") {
-			if _, err := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &kb); err != nil {
+	defer unix.Close(fd)
+	buf := make([]byte, meminfoBytes)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return 0, fmt.Errorf("read the host's free memory: %w", err)
+	}
+	for line := range bytes.Lines(buf[:n]) {
+		if value, ok := strings.CutPrefix(string(line), "MemAvailable:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			if err != nil {
 				return 0, fmt.Errorf("read the host's free memory: %w", err)
 			}
-			return kb << 10, nil
+			return kib << 10, nil
 		}
 	}
-	return 0, errors.Join(errors.New("read the host's free memory: no MemAvailable"), lines.Err())
+	return 0, errors.New("read the host's free memory: /proc/meminfo has no MemAvailable")
 }

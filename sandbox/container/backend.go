@@ -62,9 +62,11 @@ type Backend struct {
 	starts  chan struct{}
 	domains domains
 	pool    *pool
-	zygotes atomic.Uint64 // started so far; numbers them
-	forks   atomic.Uint64 // kernels forked so far
-	moves   atomic.Uint64 // of them, those that were moved to their cgroup
+
+	loopback *raiser
+	zygotes  atomic.Uint64 // started so far; numbers them
+	forks    atomic.Uint64 // kernels forked so far
+	moves    atomic.Uint64 // of them, those that were moved to their cgroup
 }
 
 var _ sandbox.Backend = (*Backend)(nil)
@@ -124,6 +126,10 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 	if b.mounter, err = newMounter(cfg.DataDir); err != nil {
 		return nil, err
 	}
+	undo.add("close the mounts", func() error { b.mounter.close(); return nil })
+	if b.loopback, err = newRaiser(); err != nil {
+		return nil, err
+	}
 	b.pool = newPool(b, cfg.Pool)
 	return b, nil
 }
@@ -134,6 +140,7 @@ func (b *Backend) Close() error {
 	b.pool.close()
 	b.domains.close()
 	b.mounter.close()
+	b.loopback.close()
 	if b.keeper != nil {
 		b.keeper.stop()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,18 +37,19 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	ctx, cancel := context.WithTimeoutCause(ctx, forkTimeout, late)
 	defer cancel()
 	x := p.box
-	r, w, err := os.Pipe()
+	note, errorPipe, err := notePipe()
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	p.note = readNote(r)
+	defer unix.Close(errorPipe)
+	p.note = note
 	status, theirs, err := statusSocket()
 	if err != nil {
 		return err
 	}
 	defer status.Close()
-	defer theirs.Close()
+	closeTheirs := sync.OnceFunc(func() { unix.Close(theirs) })
+	defer closeTheirs()
 	o := order{uid: x.owner.kernel, faults: faults(), limits: x.limits(), threads: uint32(threadCount(x.spec.Limits))}
 	join := joined
 	if x.used > 0 {
@@ -74,7 +76,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	if err != nil {
 		return err
 	}
-	fds := []int{int(theirs.Fd()), int(listener.Fd()), int(w.Fd())}
+	fds := []int{theirs, int(listener.Fd()), errorPipe}
 	fds = append(fds, namespaces...)
 	if cgroup != nil {
 		fds = append(fds, int(cgroup.Fd()))
@@ -82,10 +84,10 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	if err := z.send(body, fds); err != nil {
 		return err
 	}
-	_ = theirs.Close() // else the end of the child would not be seen
+	closeTheirs() // else the end of the child would not be seen
 	stop := context.AfterFunc(ctx, func() { _ = status.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err := p.admit(z, status, w); err != nil {
+	if err := p.admit(z, status, errorPipe); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -107,7 +109,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 }
 
 // admit is the daemon's side of the talk with the kernel that is being made.
-func (p *process) admit(z *zygote, status, errorPipe *os.File) error {
+func (p *process) admit(z *zygote, status *os.File, errorPipe int) error {
 	x := p.box
 	parent, placed, err := expect(status, "iI")
 	if err != nil {
@@ -141,10 +143,10 @@ func (p *process) admit(z *zygote, status, errorPipe *os.File) error {
 }
 
 // examine looks at the kernel from outside, and lets it begin.
-func (p *process) examine(parent int, status, errorPipe *os.File) error {
+func (p *process) examine(parent int, status *os.File, errorPipe int) error {
 	x := p.box
 	if x.used > 0 {
-		if err := raiseLoopback(p.pid); err != nil {
+		if err := x.b.loopback.raise(p.pid); err != nil {
 			return err
 		}
 	}
@@ -180,21 +182,22 @@ func (p *process) waitForked() {
 
 // statusSocket makes the pair of sockets on which one kernel's making is told.
 // Packets come with their sender's process id, by the host's kernel.
-func statusSocket() (ours, theirs *os.File, err error) {
+func statusSocket() (ours *os.File, theirs int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a status socket: %w", err)
+		return nil, -1, fmt.Errorf("make a status socket: %w", err)
 	}
 	err = unix.SetNonblock(pair[0], true) // so that os.NewFile knows it for one to wait for
-	ours, theirs = os.NewFile(uintptr(pair[0]), "status"), os.NewFile(uintptr(pair[1]), "status")
+	ours = os.NewFile(uintptr(pair[0]), "status")
 	if err == nil {
 		err = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 	}
 	if err != nil {
-		_, _ = ours.Close(), theirs.Close()
-		return nil, nil, fmt.Errorf("make a status socket: %w", err)
+		_ = ours.Close()
+		unix.Close(pair[1])
+		return nil, -1, fmt.Errorf("make a status socket: %w", err)
 	}
-	return ours, theirs, nil
+	return ours, pair[1], nil
 }
 
 // expect reads one packet, which is one of the bytes wanted, and returns its

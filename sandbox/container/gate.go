@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -55,7 +56,7 @@ func procPath(pid int, name string) string {
 // meanwhile, and says what about it is not as in every other session. It finds
 // our mistakes and a kernel's that the host's runs; a zygote that is hostile could
 // change its child afterwards.
-func (x *box) inspect(pid, parent int, errorPipe *os.File) error {
+func (x *box) inspect(pid, parent int, errorPipe int) error {
 	if err := x.container.lookAtInit(); err != nil {
 		return err
 	}
@@ -152,8 +153,9 @@ func (x *box) inspectNamespaces(pid int) error {
 			continue
 		}
 		// Made anew: neither that of the uses before nor the host's.
-		host, err := idOf("/proc/self/ns/" + name)
-		if err != nil || sameFile(what, its, x.facts.namespaces[name]) == nil || sameFile(what, its, host) == nil {
+		host, hostErr := hostNamespaces()
+		got, err := idOf(its)
+		if err := errors.Join(hostErr, err); err != nil || got == x.facts.namespaces[name] || got == host[name] {
 			errs = append(errs, fmt.Errorf("its %s is no new one", what), err)
 		}
 	}
@@ -162,38 +164,49 @@ func (x *box) inspectNamespaces(pid int) error {
 	return errors.Join(errs...)
 }
 
+// hostNamespaces are the daemon's own.
+var hostNamespaces = sync.OnceValues(func() (map[string]fileID, error) {
+	ids := map[string]fileID{}
+	for _, name := range joined {
+		id, err := idOf("/proc/self/ns/" + name)
+		if err != nil {
+			return nil, err
+		}
+		ids[name] = id
+	}
+	return ids, nil
+})
+
 func (x *box) inspectCgroups(pid int) error {
 	got, err := readFile(procPath(pid, "cgroup"))
 	if err != nil {
 		return fmt.Errorf("look at its cgroups: %w", err)
 	}
-	want := x.facts.cgroups
-	if x.used > 0 {
-		want = x.ownCgroups(want)
-	}
-	if !bytes.Equal(got, want) {
+	if want := x.kernelCgroups(x.facts.cgroups); !bytes.Equal(got, want) {
 		return fmt.Errorf("it is in the cgroups %q, not %q", got, want)
 	}
 	return nil
 }
 
-// ownCgroups turns the init's line of each hierarchy ("4:memory:/PATH") into that
-// of a use that has a leaf of its own there.
-func (x *box) ownCgroups(of []byte) []byte {
+// kernelCgroups turns the init's line of each hierarchy ("4:memory:/PATH/ID") into
+// the kernel's: of a later use that has a leaf of its own there, or of the domain.
+func (x *box) kernelCgroups(of []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(of) {
-		fields := bytes.SplitN(line, []byte(":"), 3)
-		own := x.leaf.v2
-		for _, controller := range accounted {
-			own = own || slices.Contains(strings.Split(string(fields[1]), ","), controller)
-		}
-		if own {
-			line = append(bytes.TrimSuffix(line, []byte(x.id+"\n")), x.leafName()+"\n"...)
+		parent := slices.Clip(bytes.TrimSuffix(line, []byte("/"+x.id+"\n"))) // appending copies
+		controllers := strings.Split(string(bytes.SplitN(line, []byte(":"), 3)[1]), ",")
+		switch {
+		case !slices.ContainsFunc(controllers, x.group.binds):
+			line = append(parent, '\n')
+		case x.used > 0 && (x.leaf.v2 || slices.ContainsFunc(controllers, isAccounted)):
+			line = append(parent, "/"+x.leafName()+"\n"...)
 		}
 		out = append(out, line...)
 	}
 	return out
 }
+
+func isAccounted(controller string) bool { return slices.Contains(accounted, controller) }
 
 func sameFile(what, path string, want fileID) error {
 	got, err := idOf(path)
@@ -208,7 +221,7 @@ func sameFile(what, path string, want fileID) error {
 
 // inspectDescriptors wants the null device twice, our end of the pipe for errors,
 // the listener, the status socket, and nothing else.
-func inspectDescriptors(pid int, errorPipe *os.File) error {
+func inspectDescriptors(pid int, errorPipe int) error {
 	dir := procPath(pid, "fd")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -218,7 +231,7 @@ func inspectDescriptors(pid int, errorPipe *os.File) error {
 		return fmt.Errorf("it has %d descriptors, not %d", len(entries), forkedFDs)
 	}
 	var pipe unix.Stat_t
-	if err := unix.Fstat(int(errorPipe.Fd()), &pipe); err != nil {
+	if err := unix.Fstat(errorPipe, &pipe); err != nil {
 		return fmt.Errorf("look at its descriptors: %w", err)
 	}
 	for fd := range forkedFDs {

@@ -3,51 +3,41 @@ package container
 import (
 	"fmt"
 	"runtime"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// raiser switches loopback interfaces on. It has a thread of its own, which enters
-// network namespaces and comes back: one that is made for each would take longer
-// than all it does.
-type raiser struct {
-	once sync.Once
-	asks chan raise
-	err  error // why there is no thread
-}
+// raiser switches loopback interfaces on: sessions and zygotes lack the capability
+// for that. It has a thread of its own, which enters network namespaces and comes
+// back: one that is made for each would take longer than all that it does.
+type raiser struct{ asks chan raise }
 
 type raise struct {
 	pid    int
 	result chan error
 }
 
-var loopback raiser
+func newRaiser() (*raiser, error) {
+	r, ready := &raiser{asks: make(chan raise)}, make(chan error, 1)
+	go r.serve(ready)
+	return r, <-ready
+}
 
-// raiseLoopback switches the loopback interface of a process's network namespace
-// on. A session and its zygote lack the capability for that.
-func raiseLoopback(pid int) error {
-	r := &loopback
-	r.once.Do(func() {
-		r.asks = make(chan raise)
-		ready := make(chan error)
-		go r.serve(ready)
-		r.err = <-ready
-	})
-	if r.err != nil {
-		return r.err
-	}
+// raise switches the loopback interface of a process's network namespace on.
+func (r *raiser) raise(pid int) error {
 	ask := raise{pid, make(chan error, 1)}
 	r.asks <- ask
 	return <-ask.result
 }
 
-// serve answers until the program ends. A thread that can't come back from a
+func (r *raiser) close() { close(r.asks) }
+
+// serve answers until close is called. A thread that can't come back from a
 // namespace must not be used for anything else: it ends with its goroutine, and
 // another takes its place.
 func (r *raiser) serve(ready chan<- error) {
 	runtime.LockOSThread()
-	home, err := openNamespace("/proc/thread-self/ns/net")
+	home, err := openNamespace("/proc/self/ns/net") // the main thread's: this one has just come to be
 	ready <- err
 	if err != nil {
 		return
@@ -62,6 +52,7 @@ func (r *raiser) serve(ready chan<- error) {
 			return
 		}
 	}
+	runtime.UnlockOSThread()
 }
 
 func raiseOf(pid int) error {

@@ -112,12 +112,13 @@ func (p *process) start(ctx context.Context, listener *os.File) error {
 		return err
 	}
 	defer null.Close()
-	r, w, err := os.Pipe()
+	note, errorPipe, err := notePipe()
 	if err != nil {
 		return err
 	}
+	p.note = note
+	w := os.NewFile(uintptr(errorPipe), "errors")
 	defer w.Close()
-	p.note = readNote(r)
 	args := []string{initPath, "limit", filterPath, filterRestPath}
 	for _, l := range x.limits() {
 		args = append(args, fmt.Sprintf("%d:%d:%d", l.kind, l.soft, l.hard))
@@ -280,14 +281,27 @@ func environment(threads int) []string {
 	return env
 }
 
-// note keeps the head of what a pipe says.
+// note keeps the head of what a pipe says, which is all that a broken image's
+// kernel can say.
 type note struct {
 	mu   sync.Mutex
 	head []byte
 }
 
-func readNote(r *os.File) *note {
-	n := &note{}
+// notePipe makes a pipe for somebody else to write to.
+func notePipe() (n *note, writeEnd int, err error) {
+	var pair [2]int
+	if err := unix.Pipe2(pair[:], unix.O_CLOEXEC); err != nil {
+		return nil, -1, fmt.Errorf("make a pipe: %w", err)
+	}
+	n = &note{}
+	err = unix.SetNonblock(pair[0], true) // so that os.NewFile knows it for one to wait for
+	r := os.NewFile(uintptr(pair[0]), "errors")
+	if err != nil {
+		_ = r.Close()
+		unix.Close(pair[1])
+		return nil, -1, fmt.Errorf("make a pipe: %w", err)
+	}
 	go func() {
 		defer r.Close()
 		buf := make([]byte, startupNoteBytes)
@@ -301,7 +315,7 @@ func readNote(r *os.File) *note {
 			}
 		}
 	}()
-	return n
+	return n, pair[1], nil
 }
 
 func (n *note) text() string {

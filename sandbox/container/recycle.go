@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,15 @@ func (x *box) endUse(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
+	if p := x.forked.Load(); p != nil {
+		// Its end is told at once; that of others has to be looked for.
+		_ = p.Kill()
+		select {
+		case <-p.done:
+		case <-time.After(quietTimeout):
+		case <-ctx.Done():
+		}
+	}
 	if err := x.leaf.killAll(ctx, x.initPid); err != nil {
 		return fmt.Errorf("end the sandbox's processes: %w", err)
 	}

@@ -114,6 +114,9 @@ func startZygote(ctx context.Context, d *domain) (_ *zygote, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a zygote: %w", err)
 	}
+	if err := d.takeIn(z.c.initPid); err != nil {
+		return nil, err
+	}
 	if err := z.connect(ctx, address); err != nil {
 		if note := z.note.text(); note != "" {
 			err = fmt.Errorf("%w; it said: %s", err, note)
@@ -131,12 +134,13 @@ func (z *zygote) process(listener *os.File) (p *libcontainer.Process, streams fu
 	if err != nil {
 		return nil, nil, err
 	}
-	r, w, err := os.Pipe()
+	note, errorPipe, err := notePipe()
 	if err != nil {
 		_ = null.Close()
 		return nil, nil, err
 	}
-	z.note = readNote(r)
+	z.note = note
+	w := os.NewFile(uintptr(errorPipe), "errors")
 	image := z.d.image
 	args := []string{initPath, "zygote", filterPath, image.Python, "-X", "utf8", "-s", kernelPath,
 		"--zygote-fd", strconv.Itoa(kernelListenFD), forkPath, filterRestPath}

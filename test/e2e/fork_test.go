@@ -388,6 +388,63 @@ func TestForkedEnvironment(t *testing.T) {
 	}
 }
 
+// A forked kernel's environment is that of one that starts by itself, whatever the
+// kernels before were given.
+func TestForkedLikeFresh(t *testing.T) {
+	d := start(t)
+	const show = `
+import os, subprocess, threading, time
+for text in sorted("%s=%s" % pair for pair in os.environ.items()), subprocess.check_output(["env", "-0"]).split(b"\0"):
+    print(sorted(x for x in text if "SHLVL" not in str(x) and not str(x).startswith(("_=", "b'_="))))
+print(time.tzname, os.getcwd(), threading.main_thread().native_id == threading.get_native_id())`
+	for _, spec := range []v1.SessionSpec{
+		{},
+		{Resources: &v1.Resources{CPUs: 0.5}},
+		{Env: map[string]string{"TZ": "Asia/Tokyo", "OMP_NUM_THREADS": "7", "HOME": "/tmp", "MPLBACKEND": "svg"}},
+		{},
+	} {
+		var said [2]string
+		for i, isolation := range []string{"fork", "fresh"} {
+			spec.Isolation = isolation
+			s := d.create(t, spec)
+			if s.Isolation.Start != isolation {
+				t.Errorf("%+v", s.Isolation)
+			}
+			said[i] = d.run(t, s.ID, show).Stdout
+		}
+		if said[0] != said[1] || strings.Count(said[0], "\n") != 3 {
+			t.Errorf("forked:\n%s\nfresh:\n%s", said[0], said[1])
+		}
+	}
+}
+
+// What modules want done around a fork is done around those of user code, though
+// not around the one that made the kernel.
+func TestForksInForkedKernels(t *testing.T) {
+	d := start(t)
+	s := d.create(t, v1.SessionSpec{Isolation: "fork"})
+	const code = `
+import logging, os, threading
+asked = []
+os.register_at_fork(before=lambda: asked.append("before"), after_in_child=lambda: asked.append("child"))
+held, release = threading.Event(), threading.Event()
+def hold():
+    logging.getLogger().handlers[0].acquire()
+    held.set(); release.wait()
+logging.basicConfig()
+threading.Thread(target=hold).start(); held.wait()
+pid = os.fork()
+if pid == 0:
+    logging.warning("from the child")  # would wait for ever for a lock that nobody holds there
+    os._exit(len(threading.enumerate()) * 10 + (asked == ["before", "child"]))
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+release.set()`
+	e, err := d.Execute(callContext(t), s.ID, v1.ExecSpec{Code: code, Timeout: new(20.0)})
+	if err != nil || e.Stdout != "11\n" || !strings.Contains(e.Stderr, "from the child") {
+		t.Errorf("%v %s %q %q", err, e.Status, e.Stdout, e.Stderr)
+	}
+}
+
 // A sandbox that takes long to end, since it has much to end and little of the
 // processors for it, costs nobody else the zygote, who knows how kernels ended.
 func TestSlowEndHarmsNobody(t *testing.T) {

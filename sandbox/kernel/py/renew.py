@@ -43,8 +43,8 @@ def signals():
 
 
 def identity(zygote_pid):
-    """Has the main thread know its number, and draws anew. random does so by itself, and secrets, numpy's new generators
-    and uuid4 ask the system each time."""
+    """Has the main thread know its number, and draws anew. random does so by itself,
+    and secrets, numpy's new generators and uuid4 ask the system each time."""
     modules = sys.modules
     main = modules["threading"].main_thread()
     if hasattr(main, "_set_native_id"):

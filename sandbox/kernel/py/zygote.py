@@ -97,7 +97,8 @@ class Zygote:
             self._import(name)
         self.counters = threads.find()
         self.threads = 1
-        self._thread_variables = [name for name in os.environ if name.endswith(("_NUM_THREADS", "_CPU_COUNT"))]
+        counts = ("_NUM_THREADS", "_CPU_COUNT")
+        self._thread_variables = [name for name in os.environ if name.endswith(counts)]
         self._conn = None
         self._exits = deque(maxlen=KEPT_EXITS)
         self._wake, wake = os.pipe()
