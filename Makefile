@@ -7,18 +7,24 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # cgo for libcontainer's nsenter; everything linked statically.
 export CGO_ENABLED = 1
 TAGS = runc_nocriu,netgo,osusergo
-LDFLAGS = -s -w -linkmode external -extldflags "-static" -X tcid/internal/version.Version=$(VERSION)
+STATIC = -s -w -linkmode external -extldflags "-static"
+LDFLAGS = $(STATIC) -X tcid/internal/version.Version=$(VERSION)
 INIT = sandbox/container/init/tcid-init sandbox/container/init/fork.so sandbox/container/init/fork-faults.so
+STARTER = sandbox/container/starter/starter
 
-build: deps $(INIT)
+build: deps $(INIT) $(STARTER)
 	$(GO) build -buildvcs=false -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/tcid ./cmd/tcid
 
 $(INIT) &: $(wildcard sandbox/container/init/*.[ch]) sandbox/container/init/Makefile
 	$(MAKE) -C sandbox/container/init
 
+# What starts containers. Go knows when it is up to date.
+$(STARTER): FORCE
+	$(GO) build -buildvcs=false -trimpath -tags $(TAGS) -ldflags '$(STATIC)' -o $@ ./sandbox/container/starter
+
 # The product but for its safeguards, which the tests of hostile programs take
 # away one by one; see test/hostile/README.md.
-bin/tcid-weak: $(INIT) FORCE
+bin/tcid-weak: $(INIT) $(STARTER) FORCE
 	$(GO) build -buildvcs=false -trimpath -tags weaken,$(TAGS) -ldflags '$(LDFLAGS)' -o $@ ./cmd/tcid
 
 FORCE:
@@ -57,14 +63,14 @@ test-long: build bin/tcid-weak
 	TCID_TEST_ALL=1 $(GO) test -count=1 -buildvcs=false -tags $(TAGS) -timeout 30m ./rootfs
 	WHOLE=1 test/vm/run
 
-lint: deps $(INIT)
+lint: deps $(INIT) $(STARTER)
 	scripts/lint
 
 deps:
 	@scripts/deps
 
 clean:
-	rm -rf bin
+	rm -rf bin $(STARTER)
 	$(MAKE) -C sandbox/container/init clean
 
 .PHONY: FORCE bench build run test test-clients test-long test-fresh test-vm lint deps clean

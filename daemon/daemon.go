@@ -34,6 +34,8 @@ const (
 	stopTimeout  = 60 * time.Second // to end all sessions
 	drainTimeout = 5 * time.Second  // for answers under way
 
+	dataDirMode = 0o711 // sandboxes must be able to reach what lies below it
+
 	maxBodyMemory = 1 << 30
 	bodyShare     = 8
 	// otherMemory is what the daemon takes besides: results that are remembered,
@@ -148,7 +150,7 @@ func (d *Daemon) makeDirs() error {
 		path string
 		mode os.FileMode
 	}{
-		{d.cfg.StateDir, 0o711}, {d.cfg.DataDir, 0o711},
+		{d.cfg.StateDir, 0o711}, {d.cfg.DataDir, dataDirMode},
 		{filepath.Join(d.cfg.DataDir, secretsDir), 0o700},
 	} {
 		if err := os.MkdirAll(dir.path, dir.mode); err != nil {

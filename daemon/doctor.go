@@ -201,8 +201,12 @@ func tryOne(ctx context.Context, cfg Config, list images, name string) (detail, 
 		return "", "", err
 	}
 	_, warning = box.Start()
-	return fmt.Sprintf("Python %s ran %v after it was asked for; %d processes with a filter, without capabilities, and with ids and namespaces of their own",
-		hello.Python, took, count), warning, nil
+	detail = fmt.Sprintf("Python %s ran %v after it was asked for; %d processes with a filter, without capabilities, and with ids and namespaces of their own",
+		hello.Python, took, count)
+	if !backend.UsesStarter() {
+		detail += "; it was started with the whole program, which takes longer (the daemon's log says why)"
+	}
+	return detail, warning, nil
 }
 
 // lockSoon waits for another doctor to be done.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"tcid/daemon"
 	"tcid/sandbox/host"
@@ -60,8 +61,12 @@ func probeHost(ctx context.Context, cfg daemon.Config, report host.Report) []hos
 	if report.Lacks(cfg.AcceptWeaknesses) != nil {
 		return []host.Finding{daemon.NotProbed()}
 	}
-	if err := daemon.EnterPrivateMounts(); err != nil { // starts the program again
-		return []host.Finding{daemon.ProbeFailed(err)}
+	// Without a data directory there is no image to try, and none is made.
+	if _, err := os.Stat(cfg.DataDir); err == nil {
+		// This starts the program again.
+		if err := daemon.EnterPrivateMounts(cfg.DataDir, zap.NewNop()); err != nil {
+			return []host.Finding{daemon.ProbeFailed(err)}
+		}
 	}
 	return daemon.Probe(ctx, cfg)
 }

@@ -2,10 +2,8 @@
 package main
 
 import (
-	// libcontainer starts containers by running this program again; this is its
-	// way in. Go initialises packages in the order of their dependencies and
-	// paths, so most of what this program imports is initialised in every
-	// container start: keep that light (GODEBUG=inittrace=1 tcid init).
+	// libcontainer's way in, for where containers are started with this program
+	// instead of the starter (docs/architecture.md).
 	_ "tcid/sandbox/container/initproc"
 
 	"os"

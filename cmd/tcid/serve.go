@@ -141,7 +141,7 @@ func serve(ctx context.Context, cfg daemon.Config, untilEOF bool) error {
 		return usageError{err}
 	}
 	defer func() { _ = log.Sync() }()
-	if err := daemon.EnterPrivateMounts(); err != nil {
+	if err := daemon.EnterPrivateMounts(cfg.DataDir, log); err != nil {
 		// The host's report knows better why.
 		if lacks := daemon.Inspect(cfg).Lacks(cfg.AcceptWeaknesses); lacks != nil {
 			return lacks

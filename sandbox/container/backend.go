@@ -58,6 +58,7 @@ type Backend struct {
 	support string // the support layer
 	devices string // the directory of device nodes
 	program string // tcid-init on the host
+	starter bool   // containers are started with the starter
 	keeper  *keeper
 	starts  chan struct{}
 	domains domains
@@ -98,6 +99,12 @@ func New(ctx context.Context, cfg Config) (_ *Backend, err error) {
 		if err := makeDir(filepath.Join(cfg.StateDir, d.name), d.mode); err != nil {
 			return nil, err
 		}
+	}
+	if b.starter, err = usesStarter(filepath.Join(cfg.StateDir, containersDir)); err != nil {
+		return nil, err
+	}
+	if !b.starter {
+		b.log.Warn("containers are started with the whole program, which takes longer")
 	}
 	if b.ids, err = newIDRanges(cfg.IDLockDir, cfg.StateDir); err != nil {
 		return nil, err
@@ -152,6 +159,10 @@ func (b *Backend) Close() error {
 	b.ids.close()
 	return err
 }
+
+// UsesStarter tells whether containers are started with the small program that is
+// there for it. With the whole program they work as well, but start later.
+func (b *Backend) UsesStarter() bool { return b.starter }
 
 // Isolation tells what is enforced around every sandbox.
 func (b *Backend) Isolation() sandbox.Isolation {

@@ -78,6 +78,14 @@ type daemon struct {
 // start runs a daemon until the test ends, and checks that it leaves nothing.
 func start(t *testing.T, args ...string) *daemon {
 	t.Helper()
+	d := startIn(t, stateDir(t), args...)
+	t.Cleanup(d.stop)
+	return d
+}
+
+// stateDir makes the directory of a daemon that leaves nothing.
+func stateDir(t *testing.T) string {
+	t.Helper()
 	state, err := os.MkdirTemp("/run", "tcid-e2e-")
 	if err != nil {
 		t.Fatal(err)
@@ -91,9 +99,7 @@ func start(t *testing.T, args ...string) *daemon {
 			t.Error(err)
 		}
 	})
-	d := startIn(t, state, args...)
-	t.Cleanup(d.stop)
-	return d
+	return state
 }
 
 // marks are what a daemon's things have in their names.
@@ -105,9 +111,14 @@ func marks(state string) []string {
 // ready.
 func startIn(t *testing.T, state string, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, state: state, log: &syncBuffer{}, exited: make(chan struct{})}
 	all := append([]string{"serve", "--ephemeral", "--state-dir", state, "--data-dir", dataDir}, args...)
-	d.cmd = exec.Command(program, all...)
+	return startCommand(t, state, exec.Command(program, all...))
+}
+
+// startCommand is startIn for any command that is a daemon with that directory.
+func startCommand(t *testing.T, state string, cmd *exec.Cmd) *daemon {
+	t.Helper()
+	d := &daemon{t: t, state: state, log: &syncBuffer{}, exited: make(chan struct{}), cmd: cmd}
 	d.cmd.Stderr = d.log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

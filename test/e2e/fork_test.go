@@ -310,37 +310,6 @@ func TestZygotesAndHoldersDie(t *testing.T) {
 	}
 }
 
-// initBudget is what the packages of this program may take to initialise, in
-// milliseconds: each container's start executes it again.
-const initBudget = 3.0
-
-// The packages that are linked in stay light.
-func TestInitBudget(t *testing.T) {
-	least := 1000.0
-	for range 10 { // the machine may be busy: the best of ten counts
-		cmd := exec.Command(program, "init")
-		cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
-		out, _ := cmd.CombinedOutput() // without its environment it fails, afterwards
-		total, packages := 0.0, 0
-		for _, m := range regexp.MustCompile(`(?m)^init \S+ @[0-9.]+ ms, ([0-9.]+) ms clock`).FindAllStringSubmatch(string(out), -1) {
-			ms, err := strconv.ParseFloat(m[1], 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			total += ms
-			packages++
-		}
-		if packages < 20 {
-			t.Fatalf("only %d packages are traced: %s", packages, out)
-		}
-		least = min(least, total)
-	}
-	t.Logf("packages initialise in %.2f ms", least)
-	if least > initBudget {
-		t.Errorf("packages initialise in %.2f ms, the budget is %.0f", least, initBudget)
-	}
-}
-
 // A zygote that hangs is ended: closes end in seconds, and new sessions start.
 func TestZygoteHangs(t *testing.T) {
 	d := start(t, "--pool", "0")

@@ -1,7 +1,9 @@
-// Package initproc is the re-exec hook: libcontainer starts every container
-// by running /proc/self/exe with the one argument "init". Importing this
-// package makes the importing binary able to be that child: main, and every test binary that starts
-// containers. Whatever package Go initialises before it is paid for in each start.
+// Package initproc is the re-exec hook: libcontainer starts every process of a
+// container by running a program with the one argument "init". Importing this
+// package makes the importing binary able to be that program: the starter, which
+// imports nothing else, since whatever package Go initialises before the hook is
+// paid for in each start; main, in case the starter can't be used; and every test
+// binary that starts containers.
 package initproc
 
 import (
