@@ -19,9 +19,9 @@ const (
 	// poolIdle is how long something stays prepared though nobody wants it.
 	poolIdle = 2 * time.Minute
 	poolTick = 5 * time.Second
-	// waitComing and waitUsed bound how long a request waits for a sandbox that is
-	// being prepared, or for one that is used by a one-shot, of which most are
-	// short: making one more would only take the processors from those.
+	// waitComing bounds how long a request waits for a sandbox. For those that
+	// one-shots use, of which most are short, it waits as long as one comes back
+	// every waitUsed: making one more would only take the processors from them.
 	waitComing = 2 * time.Second
 	waitUsed   = 200 * time.Millisecond
 )
@@ -37,8 +37,9 @@ type key struct {
 // shelf holds what is prepared for one key.
 type shelf struct {
 	ready   []*box
-	coming  int // being prepared
-	used    int // by a one-shot, after which it comes back
+	coming  int       // being prepared
+	used    int       // by a one-shot, after which it comes back
+	came    time.Time // when one last did, or could be had otherwise
 	waiters []chan *box
 	takes   []time.Time // within the window, the oldest first
 	last    time.Time   // when one was last wanted
@@ -145,15 +146,15 @@ func (p *pool) shelf(k key, spec sandbox.Spec) *shelf {
 
 // await queues for what is coming, or for what others use.
 func (p *pool) await(ctx context.Context, k key) *box {
-	most, wait := waitComing, make(chan *box, 1)
+	patience, wait, begun := waitComing, make(chan *box, 1), time.Now()
 	p.mu.Lock()
 	s := p.shelves[k]
-	s.takes = append(s.takes, time.Now())
+	s.takes = append(s.takes, begun)
 	p.wake()
 	switch {
 	case s.coming > len(s.waiters):
 	case s.used >= p.most:
-		most = waitUsed
+		patience = waitUsed
 	default:
 		p.mu.Unlock()
 		return nil
@@ -161,13 +162,23 @@ func (p *pool) await(ctx context.Context, k key) *box {
 	s.waiters = append(s.waiters, wait)
 	p.counts.PoolWaited++
 	p.mu.Unlock()
-	timer := time.NewTimer(most)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case x := <-wait:
-		return x
-	case <-timer.C:
-	case <-ctx.Done():
+	for {
+		select {
+		case x := <-wait:
+			return x
+		case <-timer.C:
+			p.mu.Lock()
+			more := min(waitUsed-time.Since(s.came), waitComing-time.Since(begun))
+			p.mu.Unlock()
+			if more > 0 {
+				timer.Reset(more)
+				continue
+			}
+		case <-ctx.Done():
+		}
+		break
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -184,6 +195,7 @@ func (p *pool) arrived(k key, x *box) {
 	p.mu.Lock()
 	s := p.shelves[k]
 	s.coming--
+	s.came = time.Now()
 	switch {
 	case x != nil && len(s.waiters) > 0:
 		w := s.waiters[0]
