@@ -345,7 +345,7 @@ func (m *Manager) StartOnce(ctx context.Context, p Principal, spec Spec, exec Ex
 		return nil, err
 	}
 	go func() {
-		<-e.done
+		<-e.Done()
 		s.end(stateClosed, "its one execution is over")
 	}()
 	return e, nil

@@ -138,17 +138,9 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 		return nil, err
 	}
 	s.count++
-	e := &Execution{
-		id: newID(executionPrefix), principal: s.principal, sessionID: s.id, session: s, index: s.count,
-		spec: spec, queuedAt: time.Now(), status: statusQueued,
-		done: make(chan struct{}), stop: make(chan struct{}),
-		out:  newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
-		log:  newEventLog(spec.MaxOutputBytes, maxDisplaysBytes),
-		held: s.manager.held, sending: s.manager.sending, detached: spec.Detach,
-	}
-	e.out.take = func(n int64) bool { return e.held.take(e.principal, n) }
+	e := newExecution(s, spec, s.count)
 	s.queue = append(s.queue, e)
-	s.lastExecute, s.lastUse = e.queuedAt, e.queuedAt
+	s.lastExecute, s.lastUse = e.result.QueuedAt, e.result.QueuedAt
 	s.manager.history.track(e)
 	s.mu.Unlock()
 	select {
@@ -174,7 +166,7 @@ func (s *Session) dequeue(e *Execution) bool {
 // Executions lists what is known of the session's executions, by index.
 func (s *Session) Executions() []*Execution {
 	list := s.manager.history.ofSession(s.id)
-	slices.SortFunc(list, func(a, b *Execution) int { return int(a.index - b.index) })
+	slices.SortFunc(list, func(a, b *Execution) int { return int(a.result.Index - b.result.Index) })
 	return list
 }
 
