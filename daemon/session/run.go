@@ -223,6 +223,8 @@ func (r *run) explainStop(status string, lost bool) {
 		r.execution.fail("Cancelled", "the execution was cancelled"+after)
 	case statusInterrupted:
 		r.execution.fail("Interrupted", "the kernel was restarted"+after)
+	case statusInfraError:
+		r.execution.fail("InfraError", "the daemon was stopped while the code ran; variables and files are lost")
 	case statusExpired:
 		r.execution.fail("SessionExpired", "the session came to its end while the code ran")
 	}

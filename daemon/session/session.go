@@ -282,12 +282,12 @@ func (s *Session) expire() {
 	if at.Equal(ttl) {
 		reason = "its time to live is over"
 	}
-	s.end(stateExpired, reason)
+	s.end(stateExpired, statusExpired, reason)
 }
 
 // end starts the session's end and returns at once; closed tells when it is
-// over. Only the first call counts.
-func (s *Session) end(state, reason string) {
+// over. status is that of executions which run or wait. Only the first call counts.
+func (s *Session) end(state, status, reason string) {
 	s.mu.Lock()
 	if s.state != stateReady {
 		s.mu.Unlock()
@@ -302,10 +302,6 @@ func (s *Session) end(state, reason string) {
 	running := s.running
 	s.mu.Unlock()
 
-	status := statusCancelled
-	if state == stateExpired {
-		status = statusExpired
-	}
 	if running != nil {
 		running.endEarly(status, true)
 	}
@@ -317,11 +313,11 @@ func (s *Session) end(state, reason string) {
 }
 
 // End ends the session for a reason, and returns at once.
-func (s *Session) End(reason string) { s.end(stateClosed, reason) }
+func (s *Session) End(reason string) { s.end(stateClosed, statusCancelled, reason) }
 
 // Close ends the session and waits until nothing of it is left.
 func (s *Session) Close(ctx context.Context) error {
-	s.end(stateClosed, "it was closed")
+	s.end(stateClosed, statusCancelled, "it was closed")
 	select {
 	case <-s.closed:
 		return nil
