@@ -55,12 +55,12 @@ test-vm: build bin/tcid-weak
 bench: build
 	scripts/bench
 
-# Soaks, to see that nothing is left after minutes of the same; fuzzing; and all
-# hostile programs on cgroup v2.
+# Soaks, to see that nothing is left after minutes of the same; fuzzing; what make
+# test repeats less often; and all hostile programs on cgroup v2.
 test-long: build bin/tcid-weak
 	scripts/fuzz
 	$(GO) test -count=1 -v -buildvcs=false -tags long,$(TAGS) -timeout 30m ./test/soak
-	TCID_TEST_ALL=1 $(GO) test -count=1 -buildvcs=false -tags $(TAGS) -timeout 30m ./rootfs
+	TCID_TEST_ALL=1 $(GO) test -count=1 -buildvcs=false -tags $(TAGS) -p 1 -parallel 4 -timeout 30m ./rootfs ./test/e2e
 	WHOLE=1 test/vm/run
 
 lint: deps $(INIT) $(STARTER)

@@ -119,15 +119,18 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, of streamOf) err
 // wire shapes an event.
 func (of *streamOf) wire(e *session.Event) v1.Event {
 	at := wireTime(e.Time)
-	out := v1.Event{
-		Seq: e.Seq, Type: e.Type, Time: &at, Text: e.Text, Data: e.Data, Metadata: e.Metadata,
-		DisplayID: e.DisplayID, Wait: e.Wait, Events: e.Missing,
+	out := v1.Event{Seq: e.Seq, Type: e.Type, Time: &at, Text: e.Text}
+	if d := e.Detail; d != nil {
+		out.Data, out.Metadata, out.DisplayID, out.Wait, out.Events = d.Data, d.Metadata, d.DisplayID, d.Wait, d.Missing
+		if d.Error != nil {
+			out.Name, out.Value, out.Traceback = d.Error.Name, d.Error.Value, d.Error.Traceback
+		}
 	}
 	switch e.Type {
 	case v1.EventStarted:
 		out.ExecutionID, out.SessionID = of.ID(), of.SessionID()
 	case v1.EventTest:
-		verdict := testOf(e.Index, *e.Verdict)
+		verdict := testOf(e.Detail.Index, *e.Detail.Verdict)
 		out.Test = &verdict
 	case v1.EventFinished:
 		result := executionOf(of.Result())
@@ -136,9 +139,6 @@ func (of *streamOf) wire(e *session.Event) v1.Event {
 			result.Stdout, result.Stderr, result.Outputs = "", "", []v1.Output{}
 		}
 		out.Execution = &result
-	}
-	if e.Error != nil {
-		out.Name, out.Value, out.Traceback = e.Error.Name, e.Error.Value, e.Error.Traceback
 	}
 	return out
 }

@@ -40,7 +40,7 @@ const exitCodesText = `Exit codes of tcid:
     4  a session, execution, image or file does not exist
     5  refused: API key, permission, host; an image that is in use
     6  no capacity now; try again later
-    7  the daemon or its host failed, or the host lacks what sandboxes need; nothing is said about the program
+    7  the daemon or its host failed, the daemon was stopped, or the host lacks what sandboxes need; nothing is said about the program
   130  interrupted
 
 With --json, an error is an object {"error": {"message", "type", "code",

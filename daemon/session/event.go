@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"tcid/daemon/grade"
@@ -18,13 +19,18 @@ const (
 )
 
 // Event is something that happened to an execution. Type says which fields there
-// are; they are those of api/v1.
+// are; they are those of api/v1. Most events are text, and many are kept, so what
+// only others have lies apart.
 type Event struct {
-	Seq  int64 // 1, 2, 3 …
-	Type string
-	Time time.Time
+	Seq    int64 // 1, 2, 3 …
+	Type   string
+	Time   time.Time
+	Text   string  // stdout, stderr
+	Detail *Detail // nil: none
+}
 
-	Text      string // stdout, stderr
+// Detail is what events have that are not text.
+type Detail struct {
 	Data      map[string]any
 	Metadata  json.RawMessage
 	DisplayID string
@@ -64,12 +70,14 @@ func newEventLog(text, data int64) *eventLog {
 
 // costs are what an event takes of the two budgets.
 func (e *Event) costs() (text, data int64) {
-	data = dataSize(e.Data) + int64(len(e.Data)*keyCost+len(e.Metadata)+len(e.DisplayID))
-	if e.Error != nil {
-		for _, line := range e.Error.Traceback {
-			data += int64(len(line))
+	if d := e.Detail; d != nil {
+		data = dataSize(d.Data) + int64(len(d.Data)*keyCost+len(d.Metadata)+len(d.DisplayID))
+		if d.Error != nil {
+			for _, line := range d.Error.Traceback {
+				data += int64(len(line))
+			}
+			data += int64(len(d.Error.Value))
 		}
-		data += int64(len(e.Error.Value))
 	}
 	return int64(len(e.Text)), data
 }
@@ -109,7 +117,7 @@ func (l *eventLog) after(seq int64) []Event {
 	first := l.next - int64(len(l.kept))
 	var found []Event
 	if seq+1 < first {
-		found = append(found, Event{Seq: first - 1, Type: typeTruncated, Time: l.kept[0].Time, Missing: first - 1 - seq})
+		found = append(found, Event{Seq: first - 1, Type: typeTruncated, Time: l.kept[0].Time, Detail: &Detail{Missing: first - 1 - seq}})
 		seq = first - 1
 	}
 	size := int64(0)
@@ -122,6 +130,27 @@ func (l *eventLog) after(seq int64) []Event {
 		found = append(found, e)
 	}
 	return found
+}
+
+// settle makes the log small once nothing more comes. Texts that are part of what
+// was kept of the streams are not kept once more; it returns how many bytes that
+// frees.
+func (l *eventLog) settle(stdout, stderr string) (freed int64) {
+	l.kept = append(make([]Event, 0, len(l.kept)), l.kept...)
+	// The latest text is kept of both: what lies before a gap ends the likeness.
+	rest := map[string]string{typeStdout: stdout, typeStderr: stderr}
+	for i := len(l.kept) - 1; i >= 0; i-- {
+		e := &l.kept[i]
+		before, ok := strings.CutSuffix(rest[e.Type], e.Text)
+		if !ok {
+			delete(rest, e.Type)
+			continue
+		}
+		e.Text = rest[e.Type][len(before):]
+		rest[e.Type] = before
+		freed += int64(len(e.Text))
+	}
+	return freed
 }
 
 // wait returns a channel that is closed when another event comes.
@@ -139,7 +168,7 @@ func (l *eventLog) wait() <-chan struct{} {
 func (e *Execution) Events(after int64) (events []Event, more <-chan struct{}, ended bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.final != nil && time.Since(e.finishedAt) > eventsRemembered {
+	if e.active == nil && time.Since(e.result.FinishedAt) > eventsRemembered {
 		e.log = nil
 	}
 	if e.log == nil {
@@ -150,7 +179,7 @@ func (e *Execution) Events(after int64) (events []Event, more <-chan struct{}, e
 		return nil, nil, false, invalid("after", "after is %d, but the newest event has the number %d", after, last)
 	}
 	if events = e.log.after(after); len(events) == 0 {
-		if e.final != nil {
+		if e.active == nil {
 			return nil, nil, true, nil
 		}
 		return nil, e.log.wait(), false, nil

@@ -20,7 +20,8 @@ func TestEventLog(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			e := Event{Type: typeStdout, Text: strings.Repeat("x", rapid.IntRange(0, 400).Draw(t, "text"))}
 			if rapid.Bool().Draw(t, "display") {
-				e = Event{Type: typeDisplay, Data: map[string]any{"t": strings.Repeat("y", rapid.IntRange(0, 200).Draw(t, "data"))}}
+				data := map[string]any{"t": strings.Repeat("y", rapid.IntRange(0, 200).Draw(t, "data"))}
+				e = Event{Type: typeDisplay, Detail: &Detail{Data: data}}
 			}
 			kept += l.append(e)
 			e.Seq = int64(len(all) + 1)
@@ -45,7 +46,7 @@ func TestEventLog(t *testing.T) {
 			}
 			for _, e := range found {
 				if e.Type == typeTruncated {
-					if !first || e.Missing != e.Seq-after {
+					if !first || e.Detail.Missing != e.Seq-after {
 						t.Fatalf("after %d: %+v", after, e)
 					}
 				} else if e.Seq != after+1 || e.Text != all[after].Text {

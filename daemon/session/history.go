@@ -1,9 +1,6 @@
 package session
 
-import (
-	"container/list"
-	"sync"
-)
+import "sync"
 
 // history finds executions by id. Finished ones stay for a while, bounded in
 // number per session, in bytes per principal and in bytes over all; the oldest
@@ -19,23 +16,30 @@ type history struct {
 	byPrincipal map[string]*group
 }
 
-// group is finished executions, the oldest first.
+// Kinds of groups. A finished execution is in one of each.
+const (
+	inAll = iota
+	inSession
+	inPrincipals
+	kindsOfGroup
+)
+
+// group is finished executions, the oldest first. They are linked through their
+// places: lists of their own would take as much again as a small result.
 type group struct {
-	list.List
-	bytes int64
+	kind           int
+	oldest, newest *Execution
+	count          int
+	bytes          int64
 }
 
-// finished is an execution with its places in the groups.
-type finished struct {
-	e                              *Execution
-	size                           int64
-	inAll, inSession, inPrincipals *list.Element
-}
+// place is where an execution stands in a group.
+type place struct{ older, newer *Execution }
 
 func newHistory(perSession int, maxOfPrincipal, maxAll int64) *history {
 	return &history{
 		perSession: perSession, maxOfPrincipal: maxOfPrincipal, maxAll: maxAll,
-		byID: map[string]*Execution{}, all: &group{},
+		byID: map[string]*Execution{}, all: &group{kind: inAll},
 		bySession: map[string]*group{}, byPrincipal: map[string]*group{},
 	}
 }
@@ -69,52 +73,71 @@ func (h *history) ofSession(id string) []*Execution {
 
 // add counts a finished execution and drops the oldest ones that are too many.
 // The newest of all stays, however large it is.
-func (h *history) add(e *Execution, size int64) {
+func (h *history) add(e *Execution) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f := &finished{e: e, size: size}
-	own, principals := named(h.bySession, e.sessionID), named(h.byPrincipal, e.principal.ID)
-	f.inAll, f.inSession, f.inPrincipals = h.all.join(f), own.join(f), principals.join(f)
-	if own.Len() > h.perSession {
-		h.remove(own.Front())
+	own, principals := named(h.bySession, inSession, e.sessionID), named(h.byPrincipal, inPrincipals, e.principal.ID)
+	for _, g := range []*group{h.all, own, principals} {
+		g.join(e)
 	}
-	for principals.bytes > h.maxOfPrincipal && principals.Len() > 1 {
-		h.remove(principals.Front())
+	if own.count > h.perSession {
+		h.remove(own.oldest)
 	}
-	for h.all.bytes > h.maxAll && h.all.Len() > 1 {
-		h.remove(h.all.Front())
+	for principals.bytes > h.maxOfPrincipal && principals.count > 1 {
+		h.remove(principals.oldest)
+	}
+	for h.all.bytes > h.maxAll && h.all.count > 1 {
+		h.remove(h.all.oldest)
 	}
 }
 
 // remove drops a finished execution.
-func (h *history) remove(el *list.Element) {
-	f := el.Value.(*finished)
-	h.all.leave(f.inAll)
+func (h *history) remove(e *Execution) {
+	h.all.leave(e)
 	for _, in := range []struct {
 		groups map[string]*group
 		name   string
-		at     *list.Element
-	}{{h.bySession, f.e.sessionID, f.inSession}, {h.byPrincipal, f.e.principal.ID, f.inPrincipals}} {
+	}{{h.bySession, e.sessionID}, {h.byPrincipal, e.principal.ID}} {
 		g := in.groups[in.name]
-		if g.leave(in.at); g.Len() == 0 {
+		if g.leave(e); g.count == 0 {
 			delete(in.groups, in.name)
 		}
 	}
-	delete(h.byID, f.e.id)
+	delete(h.byID, e.id)
 }
 
-func named(groups map[string]*group, name string) *group {
+func named(groups map[string]*group, kind int, name string) *group {
 	if groups[name] == nil {
-		groups[name] = &group{}
+		groups[name] = &group{kind: kind}
 	}
 	return groups[name]
 }
 
-func (g *group) join(f *finished) *list.Element {
-	g.bytes += f.size
-	return g.PushBack(f)
+func (g *group) join(e *Execution) {
+	e.places[g.kind].older = g.newest
+	if g.newest == nil {
+		g.oldest = e
+	} else {
+		g.newest.places[g.kind].newer = e
+	}
+	g.newest = e
+	g.count++
+	g.bytes += e.size
 }
 
-func (g *group) leave(at *list.Element) {
-	g.bytes -= g.Remove(at).(*finished).size
+func (g *group) leave(e *Execution) {
+	at := e.places[g.kind]
+	e.places[g.kind] = place{} // somebody may still hold it, but not those beside it
+	if at.older == nil {
+		g.oldest = at.newer
+	} else {
+		at.older.places[g.kind].newer = at.newer
+	}
+	if at.newer == nil {
+		g.newest = at.older
+	} else {
+		at.newer.places[g.kind].older = at.older
+	}
+	g.count--
+	g.bytes -= e.size
 }

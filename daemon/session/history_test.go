@@ -6,9 +6,9 @@ import (
 )
 
 func remembered(h *history, session string, index int, size int64) *Execution {
-	e := &Execution{id: fmt.Sprintf("%s-%d", session, index), sessionID: session, index: int64(index)}
+	e := &Execution{id: fmt.Sprintf("%s-%d", session, index), sessionID: session, size: size}
 	h.track(e)
-	h.add(e, size)
+	h.add(e)
 	return e
 }
 
@@ -57,9 +57,9 @@ func TestHistoryIsBoundedInBytes(t *testing.T) {
 func TestHistoryIsBoundedPerPrincipal(t *testing.T) {
 	h := newHistory(100, 500, 10_000)
 	of := func(who string, index int) *Execution {
-		e := &Execution{id: fmt.Sprintf("%s-%d", who, index), sessionID: "of " + who, principal: Principal{ID: who}}
+		e := &Execution{id: fmt.Sprintf("%s-%d", who, index), sessionID: "of " + who, principal: Principal{ID: who}, size: 100}
 		h.track(e)
-		h.add(e, 100)
+		h.add(e)
 		return e
 	}
 	quiet := of("quiet", 0)
@@ -72,7 +72,7 @@ func TestHistoryIsBoundedPerPrincipal(t *testing.T) {
 	if n := len(h.ofSession("of loud")); n != 5 {
 		t.Errorf("%d executions of the other are known, want 5", n)
 	}
-	if h.all.bytes != 600 || h.all.Len() != 6 || len(h.byPrincipal) != 2 {
-		t.Errorf("%d bytes in %d executions of %d principals", h.all.bytes, h.all.Len(), len(h.byPrincipal))
+	if h.all.bytes != 600 || h.all.count != 6 || len(h.byPrincipal) != 2 {
+		t.Errorf("%d bytes in %d executions of %d principals", h.all.bytes, h.all.count, len(h.byPrincipal))
 	}
 }

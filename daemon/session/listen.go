@@ -10,9 +10,9 @@ func (e *Execution) Listen() (leave func()) {
 	defer e.mu.Unlock()
 	e.listeners++
 	e.pinLocked()
-	if e.abandon != nil {
-		e.abandon.Stop()
-		e.abandon = nil
+	if a := e.active; a != nil && a.abandon != nil {
+		a.abandon.Stop()
+		a.abandon = nil
 	}
 	return e.unlisten
 }
@@ -22,8 +22,8 @@ func (e *Execution) unlisten() {
 	defer e.mu.Unlock()
 	e.listeners--
 	e.unpinLocked()
-	if e.listeners == 0 && !e.detached && e.final == nil {
-		e.abandon = time.AfterFunc(e.session.manager.cfg.AbandonAfter, e.cancelAbandoned)
+	if a := e.active; e.listeners == 0 && !e.detached && a != nil {
+		a.abandon = time.AfterFunc(a.session.manager.cfg.AbandonAfter, e.cancelAbandoned)
 	}
 }
 

@@ -330,7 +330,7 @@ func (m *Manager) Start(ctx context.Context, p Principal, spec Spec, exec ExecSp
 	}
 	e, err := s.Submit(exec)
 	if err != nil {
-		s.end(stateClosed, "its first execution was refused")
+		s.end(stateClosed, statusCancelled, "its first execution was refused")
 		return nil, nil, err
 	}
 	return s, e, nil
@@ -345,8 +345,8 @@ func (m *Manager) StartOnce(ctx context.Context, p Principal, spec Spec, exec Ex
 		return nil, err
 	}
 	go func() {
-		<-e.done
-		s.end(stateClosed, "its one execution is over")
+		<-e.Done()
+		s.end(stateClosed, statusCancelled, "its one execution is over")
 	}()
 	return e, nil
 }
@@ -403,13 +403,17 @@ func (m *Manager) Drain() {
 	m.mu.Unlock()
 }
 
-// Shutdown ends all sessions and waits until nothing of them is left.
+// Shutdown ends all sessions and waits until nothing of them is left. Nobody
+// asked for the end of what runs, and it says nothing about the code.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.Drain()
 	m.starting.Wait()
 	m.mu.Lock()
 	all := slices.Collect(maps.Values(m.sessions))
 	m.mu.Unlock()
+	for _, s := range all {
+		s.end(stateClosed, statusInfraError, "the daemon was stopped")
+	}
 	_, err := closeAll(ctx, all)
 	return err
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -135,7 +136,7 @@ func (c *collector) addText(kind, text string) {
 func (c *collector) trimTail() {
 	for i := 0; (c.tailBytes > c.tailMax || crowded(c.tail, maxTailItems)) && i < len(c.tail); {
 		it := c.tail[i]
-		if it.kind != typeStdout && it.kind != typeStderr {
+		if !isStream(it.kind) {
 			i++
 			continue
 		}
@@ -217,9 +218,20 @@ func (c *collector) account(to *Receipt) {
 	}
 }
 
-// outputs returns the items, with a mark where text was dropped.
-func (c *collector) outputs() []Output {
-	j := joiner{out: make([]Output, 0, len(c.head)+len(c.tail)+2)}
+// clip gives back the room that texts had to grow. Nothing is added any more.
+func (c *collector) clip() {
+	for _, it := range slices.Concat(c.head, c.tail) {
+		if size := it.text.Len(); it.text.Cap()-size > size/8 {
+			text := it.text.String()
+			it.text = strings.Builder{}
+			it.text.WriteString(text)
+		}
+	}
+}
+
+// enter enters the items, with a mark where text was dropped, and the streams.
+func (c *collector) enter(r *Result) {
+	j := joiner{outputs: make([]Output, 0, len(c.head)+len(c.tail)+len(c.dropped)), streams: map[string]*stream{}}
 	for _, it := range c.head {
 		j.add(it.output())
 	}
@@ -231,47 +243,64 @@ func (c *collector) outputs() []Output {
 	for _, it := range c.tail {
 		j.add(it.output())
 	}
-	j.end()
-	return j.out
+	r.DroppedStdout, r.DroppedStderr = c.dropped[typeStdout], c.dropped[typeStderr]
+	r.Stdout, r.Stderr = j.join(typeStdout), j.join(typeStderr)
+	r.Outputs = j.outputs
 }
 
 // joiner makes one item of adjacent text of one stream. Text is long: it is
-// copied once, and not at all where it is in one piece.
+// copied once, for the stream and its items together, and not at all where it is
+// in one piece.
 type joiner struct {
-	out   []Output
-	texts []string // of the last item, not yet joined
+	outputs []Output
+	streams map[string]*stream
 }
+
+// stream is the text of stdout or stderr, not yet joined.
+type stream struct {
+	texts []string
+	items []streamItem
+}
+
+// streamItem is an item of outputs, and how long its text is.
+type streamItem struct{ at, size int }
 
 func (j *joiner) add(o Output) {
-	if n := len(j.out); n > 0 && len(j.texts) > 0 && j.out[n-1].Type == o.Type {
-		j.texts = append(j.texts, o.Text)
+	if !isStream(o.Type) {
+		j.outputs = append(j.outputs, o)
 		return
 	}
-	j.end()
-	if o.Type == typeStdout || o.Type == typeStderr {
-		j.texts = append(j.texts, o.Text)
+	s := j.streams[o.Type]
+	if s == nil {
+		s = &stream{}
+		j.streams[o.Type] = s
 	}
-	j.out = append(j.out, o)
+	s.texts = append(s.texts, o.Text)
+	if last := len(j.outputs) - 1; last < 0 || j.outputs[last].Type != o.Type {
+		j.outputs = append(j.outputs, Output{Type: o.Type})
+		s.items = append(s.items, streamItem{at: last + 1})
+	}
+	s.items[len(s.items)-1].size += len(o.Text)
 }
 
-func (j *joiner) end() {
-	if len(j.texts) > 1 {
-		j.out[len(j.out)-1].Text = strings.Join(j.texts, "")
+// join joins a stream's text, and gives its items their parts of it.
+func (j *joiner) join(kind string) string {
+	s := j.streams[kind]
+	if s == nil {
+		return ""
 	}
-	j.texts = j.texts[:0]
+	text := strings.Join(s.texts, "")
+	rest := text
+	for _, i := range s.items {
+		j.outputs[i.at].Text, rest = rest[:i.size], rest[i.size:]
+	}
+	return text
 }
+
+func isStream(kind string) bool { return kind == typeStdout || kind == typeStderr }
 
 func (it *item) output() Output {
 	return Output{Type: it.kind, Text: it.text.String(), Data: it.data}
-}
-
-// streams joins the text of stdout and of stderr.
-func streams(outputs []Output) (stdout, stderr string) {
-	texts := map[string][]string{}
-	for _, o := range outputs {
-		texts[o.Type] = append(texts[o.Type], o.Text)
-	}
-	return strings.Join(texts[typeStdout], ""), strings.Join(texts[typeStderr], "")
 }
 
 // appendText adds text to the last item when that is of the same stream and,

@@ -12,6 +12,12 @@ import (
 	"tcid/sandbox/kernel"
 )
 
+// entered is what a collector makes of what it keeps.
+func entered(c *collector) (r Result) {
+	c.enter(&r)
+	return r
+}
+
 func text(kind, s string) kernel.Event { return kernel.Event{Type: kind, Text: s} }
 
 func TestCollectorKeepsOrderAndMerges(t *testing.T) {
@@ -31,7 +37,7 @@ func TestCollectorKeepsOrderAndMerges(t *testing.T) {
 		{Type: "stdout", Text: "c"},
 		{Type: "execute_result", Data: map[string]any{"text/plain": "4"}},
 	}
-	if diff := cmp.Diff(want, c.outputs()); diff != "" {
+	if diff := cmp.Diff(want, entered(c).Outputs); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
 	}
 }
@@ -48,7 +54,7 @@ func TestCollectorBounds(t *testing.T) {
 			c.add(text("stdout", s))
 			all.WriteString(s)
 		}
-		got, _ := streams(c.outputs())
+		got := entered(c).Stdout
 		if !utf8.ValidString(got) {
 			t.Fatalf("a rune was split: %q", got)
 		}
@@ -81,7 +87,7 @@ func TestCollectorBoundsDisplays(t *testing.T) {
 	for range maxDisplays + 50 {
 		c.add(kernel.Event{Type: "display_data", Data: map[string]any{"text/plain": "y"}})
 	}
-	out := c.outputs()
+	out := entered(c).Outputs
 	if len(out) != maxDisplays {
 		t.Errorf("%d items were kept, want %d", len(out), maxDisplays)
 	}
@@ -107,9 +113,8 @@ func TestCollectorManyItems(t *testing.T) {
 	if len(c.head) > maxHeadItems || len(c.tail) > maxTailItems {
 		t.Errorf("%d items of the head and %d of the tail are kept", len(c.head), len(c.tail))
 	}
-	outputs := c.outputs()
-	stdout, stderr := streams(outputs)
-	kept := int64(strings.Count(stdout, "x") + strings.Count(stderr, "x"))
+	r := entered(c)
+	kept := int64(strings.Count(r.Stdout, "x") + strings.Count(r.Stderr, "x"))
 	var receipt Receipt
 	c.account(&receipt)
 	if dropped := c.dropped[typeStdout] + c.dropped[typeStderr]; kept+dropped != pieces || receipt.DroppedOutputBytes != dropped ||

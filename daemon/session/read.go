@@ -14,17 +14,16 @@ import (
 func (e *Execution) Read() (r Result, release func(), err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.final != nil {
+	if e.active == nil {
 		e.pinLocked()
-		return *e.final, func() {
+		return e.result, func() {
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			e.unpinLocked()
 		}, nil
 	}
-	// The texts of a running one are copied for each reader, once for the outputs
-	// and once for the streams.
-	size := resultCost + 2*e.out.charged
+	// The texts of a running one are copied for each reader.
+	size := resultCost + e.active.out.charged
 	if !e.held.take(e.principal, size) {
 		return Result{}, nil, &Error{Code: CodeCapacity, RetryAfter: time.Second,
 			Message: fmt.Sprintf("your executions and the answers that you read hold %d MiB of output, the most that is allowed; "+
@@ -36,13 +35,13 @@ func (e *Execution) Read() (r Result, release func(), err error) {
 // pinLocked counts the final result once, however many read it. Before the end
 // there is nothing to count yet: finish does it.
 func (e *Execution) pinLocked() {
-	if e.readers++; e.readers == 1 && e.final != nil {
+	if e.readers++; e.readers == 1 && e.active == nil {
 		e.held.force(e.principal, e.size)
 	}
 }
 
 func (e *Execution) unpinLocked() {
-	if e.readers--; e.readers == 0 && e.final != nil {
+	if e.readers--; e.readers == 0 && e.active == nil {
 		e.held.force(e.principal, -e.size)
 	}
 }

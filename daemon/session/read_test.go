@@ -12,11 +12,8 @@ func reading(t *testing.T, most int64) (*Manager, *Execution) {
 	cfg := DefaultConfig()
 	cfg.HeldPerPrincipal = most
 	m := NewManager(cfg, nil, nil, zap.NewNop())
-	e := &Execution{
-		id: "e", principal: Principal{ID: "p"}, session: &Session{manager: m}, done: make(chan struct{}),
-		out: newCollector(10_000, 10_000), log: newEventLog(10_000, 10_000), held: m.held, sending: m.sending,
-	}
-	e.out.take = func(n int64) bool { return m.held.take(e.principal, n) }
+	s := &Session{id: "s", manager: m, principal: Principal{ID: "p"}}
+	e := newExecution(s, ExecSpec{MaxOutputBytes: 10_000}, 1)
 	m.history.track(e)
 	return m, e
 }

@@ -55,7 +55,7 @@ func (r *run) do(release func()) {
 	if err != nil {
 		s.log.Warn("a session's usage can't be read", zap.Error(err))
 	}
-	receipt := receiptOf(before, after, start.Sub(e.queuedAt), wall)
+	receipt := receiptOf(before, after, start.Sub(e.result.QueuedAt), wall)
 	if status == statusTimeout {
 		receipt.LimitsHit = append(receipt.LimitsHit, limitTime)
 	}
@@ -69,7 +69,7 @@ func (r *run) do(release func()) {
 // prepare writes the files that came with the code. It returns the status of
 // an execution that can't go on.
 func (r *run) prepare() string {
-	for _, f := range r.execution.spec.Files {
+	for _, f := range r.execution.active.spec.Files {
 		r.session.lastFiles = nil
 		if err := r.session.putFile(f); err != nil {
 			r.execution.fail("FileError", err.Error())
@@ -82,9 +82,9 @@ func (r *run) prepare() string {
 // code runs the code and returns how it ended.
 func (r *run) code(before sandbox.Usage) string {
 	s, e := r.session, r.execution
-	spec := kernel.ExecuteRequest{Code: e.spec.Code, Stdin: e.spec.Stdin, Env: e.spec.Env, Cwd: e.spec.Cwd}
+	spec := kernel.ExecuteRequest{Code: e.active.spec.Code, Stdin: e.active.spec.Stdin, Env: e.active.spec.Env, Cwd: e.active.spec.Cwd}
 	var outcome kernel.Outcome
-	timedOut, err := r.limited(e.spec.Timeout, func() (err error) {
+	timedOut, err := r.limited(e.active.spec.Timeout, func() (err error) {
 		outcome, err = s.kernel.conn.Execute(context.Background(), spec, e.collect)
 		return err
 	})
@@ -106,7 +106,7 @@ func (r *run) code(before sandbox.Usage) string {
 // statusOf translates the kernel's word on an execution that nobody stopped.
 func (r *run) statusOf(o kernel.Outcome) string {
 	r.execution.mu.Lock()
-	interrupted, raised := r.execution.interrupted, r.execution.err
+	interrupted, raised := r.execution.active.interrupted, r.execution.result.Error
 	r.execution.mu.Unlock()
 	if status := believed(o, raised); status != "" {
 		return status
@@ -137,7 +137,7 @@ func (r *run) limited(timeout time.Duration, f func() error) (timedOut bool, err
 			return false, err
 		case <-deadline.C:
 			timedOut, stopped = true, true
-		case <-e.stop:
+		case <-e.active.stop:
 			stopped = true
 		case <-looks.C:
 			_, _ = r.look() // the last look tells of errors
@@ -218,11 +218,13 @@ func (r *run) explainStop(status string, lost bool) {
 	}
 	switch status {
 	case statusTimeout:
-		r.execution.fail("TimeoutError", fmt.Sprintf("the code ran longer than its limit of %g seconds%s", r.execution.spec.Timeout.Seconds(), after))
+		r.execution.fail("TimeoutError", fmt.Sprintf("the code ran longer than its limit of %g seconds%s", r.execution.active.spec.Timeout.Seconds(), after))
 	case statusCancelled:
 		r.execution.fail("Cancelled", "the execution was cancelled"+after)
 	case statusInterrupted:
 		r.execution.fail("Interrupted", "the kernel was restarted"+after)
+	case statusInfraError:
+		r.execution.fail("InfraError", "the daemon was stopped while the code ran; variables and files are lost")
 	case statusExpired:
 		r.execution.fail("SessionExpired", "the session came to its end while the code ran")
 	}
@@ -234,18 +236,18 @@ func (r *run) judge(status string) []grade.Verdict {
 	if status != statusOK {
 		e.mu.Lock()
 		name := ""
-		if e.err != nil {
-			name = e.err.Name
+		if e.result.Error != nil {
+			name = e.result.Error.Name
 		}
 		e.mu.Unlock()
-		return e.judged(judgeUnrun(e.spec.Tests, status, name)...)
+		return e.judged(judgeUnrun(e.active.spec.Tests, status, name)...)
 	}
-	if len(e.spec.Tests) == 0 {
+	if len(e.active.spec.Tests) == 0 {
 		return nil
 	}
 	partial := e.Result() // the output so far, which conditions may look at
-	verdicts := make([]grade.Verdict, 0, len(e.spec.Tests))
-	for _, t := range e.spec.Tests {
+	verdicts := make([]grade.Verdict, 0, len(e.active.spec.Tests))
+	for _, t := range e.active.spec.Tests {
 		verdicts = append(verdicts, e.judged(r.judgeOne(t, partial.Stdout, partial.Stderr))...)
 	}
 	return verdicts

@@ -138,17 +138,9 @@ func (s *Session) Submit(spec ExecSpec) (*Execution, error) {
 		return nil, err
 	}
 	s.count++
-	e := &Execution{
-		id: newID(executionPrefix), principal: s.principal, sessionID: s.id, session: s, index: s.count,
-		spec: spec, queuedAt: time.Now(), status: statusQueued,
-		done: make(chan struct{}), stop: make(chan struct{}),
-		out:  newCollector(spec.MaxOutputBytes, s.manager.cfg.DisplayBytes),
-		log:  newEventLog(spec.MaxOutputBytes, maxDisplaysBytes),
-		held: s.manager.held, sending: s.manager.sending, detached: spec.Detach,
-	}
-	e.out.take = func(n int64) bool { return e.held.take(e.principal, n) }
+	e := newExecution(s, spec, s.count)
 	s.queue = append(s.queue, e)
-	s.lastExecute, s.lastUse = e.queuedAt, e.queuedAt
+	s.lastExecute, s.lastUse = e.result.QueuedAt, e.result.QueuedAt
 	s.manager.history.track(e)
 	s.mu.Unlock()
 	select {
@@ -174,7 +166,7 @@ func (s *Session) dequeue(e *Execution) bool {
 // Executions lists what is known of the session's executions, by index.
 func (s *Session) Executions() []*Execution {
 	list := s.manager.history.ofSession(s.id)
-	slices.SortFunc(list, func(a, b *Execution) int { return int(a.index - b.index) })
+	slices.SortFunc(list, func(a, b *Execution) int { return int(a.result.Index - b.result.Index) })
 	return list
 }
 
@@ -290,12 +282,12 @@ func (s *Session) expire() {
 	if at.Equal(ttl) {
 		reason = "its time to live is over"
 	}
-	s.end(stateExpired, reason)
+	s.end(stateExpired, statusExpired, reason)
 }
 
 // end starts the session's end and returns at once; closed tells when it is
-// over. Only the first call counts.
-func (s *Session) end(state, reason string) {
+// over. status is that of executions which run or wait. Only the first call counts.
+func (s *Session) end(state, status, reason string) {
 	s.mu.Lock()
 	if s.state != stateReady {
 		s.mu.Unlock()
@@ -310,10 +302,6 @@ func (s *Session) end(state, reason string) {
 	running := s.running
 	s.mu.Unlock()
 
-	status := statusCancelled
-	if state == stateExpired {
-		status = statusExpired
-	}
 	if running != nil {
 		running.endEarly(status, true)
 	}
@@ -325,11 +313,11 @@ func (s *Session) end(state, reason string) {
 }
 
 // End ends the session for a reason, and returns at once.
-func (s *Session) End(reason string) { s.end(stateClosed, reason) }
+func (s *Session) End(reason string) { s.end(stateClosed, statusCancelled, reason) }
 
 // Close ends the session and waits until nothing of it is left.
 func (s *Session) Close(ctx context.Context) error {
-	s.end(stateClosed, "it was closed")
+	s.end(stateClosed, statusCancelled, "it was closed")
 	select {
 	case <-s.closed:
 		return nil

@@ -21,8 +21,10 @@ func outputBytes(c *collector) int64 {
 	if !without("output") {
 		return c.total
 	}
+	var r Result
+	c.enter(&r)
 	kept := int64(0)
-	for _, o := range c.outputs() {
+	for _, o := range r.Outputs {
 		kept += int64(len(o.Text))
 	}
 	return kept

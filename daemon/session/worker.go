@@ -154,7 +154,7 @@ func (s *Session) replaceKernel() error {
 }
 
 func (s *Session) fail(reason string) {
-	s.end(stateFailed, reason)
+	s.end(stateFailed, statusCancelled, reason)
 }
 
 // startKernel starts a kernel and shakes hands with it.

@@ -42,10 +42,14 @@ func pythons(t testing.TB) []string {
 	return list
 }
 
-// eachPython runs a test with every interpreter.
+// eachPython runs a test with every interpreter. The kernels have nothing in
+// common, and often wait.
 func eachPython(t *testing.T, f func(t *testing.T, python string)) {
 	for _, python := range pythons(t) {
-		t.Run(pythonName(python), func(t *testing.T) { f(t, python) })
+		t.Run(pythonName(python), func(t *testing.T) {
+			t.Parallel()
+			f(t, python)
+		})
 	}
 }
 

@@ -86,6 +86,7 @@ func TestRunStreams(t *testing.T) {
 }
 
 func TestRunShows(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	dir := t.TempDir()
 	code := `

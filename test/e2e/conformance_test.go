@@ -11,6 +11,7 @@ import (
 
 // The conformance cases through the Go client.
 func TestGoClientConforms(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	cases, err := conformance.Load(repo.Path("test", "conformance", "cases.json"))
 	if err != nil {

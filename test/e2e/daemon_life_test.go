@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tcid/api/client"
 	v1 "tcid/api/v1"
 	"tcid/test/leak"
 )
@@ -80,20 +81,44 @@ func TestTwoDaemonsSideBySide(t *testing.T) {
 	}
 }
 
-// SIGTERM ends what runs, and those who wait are told.
+// SIGTERM ends what runs and what waits, and those who wait for it are told that
+// this says nothing about their code.
 func TestStopWhileRunning(t *testing.T) {
 	d := start(t)
 	s := d.create(t, v1.SessionSpec{})
-	done := make(chan v1.Execution, 1)
+	const code = "import time; print('up', flush=True); time.sleep(100)"
+	done := make(chan v1.Execution, 2)
+	for range cap(done) { // the second waits for its turn
+		go func() {
+			e, err := d.Execute(callContext(t), s.ID, v1.ExecSpec{Code: code, Tests: []v1.Test{{Condition: "True"}}})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- e
+		}()
+	}
+	type shown struct {
+		out, errs string
+		exit      int
+	}
+	command := make(chan shown, 1)
 	go func() {
-		e, err := d.Execute(callContext(t), s.ID, v1.ExecSpec{Code: "import time; time.sleep(100)"})
-		if err != nil {
-			t.Error(err)
-		}
-		done <- e
+		out, errs, exit := d.cli(t, "", "run", "--code", code)
+		command <- shown{out, errs, exit}
 	}()
-	for {
-		if info, err := d.GetSession(callContext(t), s.ID); err != nil || info.State == v1.StateBusy {
+	for ctx := callContext(t); ; time.Sleep(10 * time.Millisecond) {
+		list, err := d.ListSessions(ctx, client.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts, busy := int64(0), 0
+		for _, one := range list.Data {
+			counts += one.ExecuteCount
+			if one.State == v1.StateBusy {
+				busy++
+			}
+		}
+		if counts == 3 && busy == 2 {
 			break
 		}
 	}
@@ -102,8 +127,13 @@ func TestStopWhileRunning(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("the stop took %v", took)
 	}
-	if e := <-done; e.Status != v1.StatusCancelled {
-		t.Errorf("status %s", e.Status)
+	for range cap(done) {
+		if e := <-done; e.Status != v1.StatusInfraError || e.Reward != nil {
+			t.Errorf("status %s, reward %v", e.Status, e.Reward)
+		}
+	}
+	if got := <-command; got.exit != 7 || !strings.Contains(got.errs, "the daemon was stopped") {
+		t.Errorf("tcid run: %+v", got)
 	}
 }
 

@@ -215,6 +215,15 @@ func residentKiB(t *testing.T, pid int) int {
 	return 0
 }
 
+// times is how often a test repeats itself: few times, or with TCID_TEST_ALL (make
+// test-long) all.
+func times(few, all int) int {
+	if os.Getenv("TCID_TEST_ALL") != "" {
+		return all
+	}
+	return few
+}
+
 // callContext bounds one call of a test.
 func callContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)

@@ -36,7 +36,8 @@ const clockSeqField = 5
 
 // Sessions forked from one zygote draw different numbers, whatever they ask.
 func TestForkedChance(t *testing.T) {
-	const sessions, atOnce = 200, 8
+	const atOnce = 8
+	sessions := times(60, 200)
 	args := []string{"image", "build", "--data-dir", dataDir, "--name", "chance"}
 	for _, m := range chanceModules {
 		args = append(args, "--preload", m)
@@ -312,6 +313,7 @@ func TestZygotesAndHoldersDie(t *testing.T) {
 
 // A zygote that hangs is ended: closes end in seconds, and new sessions start.
 func TestZygoteHangs(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t, "--pool", "0")
 	s := d.create(t, v1.SessionSpec{})
 	d.run(t, s.ID, "x = 1")
@@ -417,6 +419,7 @@ release.set()`
 // A sandbox that takes long to end, since it has much to end and little of the
 // processors for it, costs nobody else the zygote, who knows how kernels ended.
 func TestSlowEndHarmsNobody(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	neighbour := d.create(t, v1.SessionSpec{})
 	s := d.create(t, v1.SessionSpec{Resources: &v1.Resources{CPUs: 0.1, MemoryMB: 2048, Pids: 256}})

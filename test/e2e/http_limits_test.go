@@ -23,10 +23,10 @@ func TestHTTPKeyGuessing(t *testing.T) {
 	from := func(ip, request string, status int) string {
 		t.Helper()
 		got := ask(t, dialFrom(t, ip, address), request)
-		if got.status != status {
+		if got.Status != status {
 			t.Errorf("from %s: %+v, want status %d", ip, got, status)
 		}
-		return got.header.Get("Retry-After")
+		return got.Header.Get("Retry-After")
 	}
 	for n := range 100 {
 		guess := get + "Host: localhost\r\nAuthorization: Bearer guess-0123456789-" + strconv.Itoa(n) + "\r\n\r\n"
@@ -62,7 +62,7 @@ func TestHTTPTooMany(t *testing.T) {
 		t.Helper()
 		defer c.Close()
 		got := ask(t, c, get+authorized+"\r\n")
-		if got.status != status || !strings.Contains(got.body, code) || status != 200 && got.header.Get("Retry-After") == "" {
+		if got.Status != status || !strings.Contains(got.Body, code) || status != 200 && got.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: %+v, want status %d and %q", what, got, status, code)
 		}
 	}
@@ -141,11 +141,11 @@ func TestHTTPBodies(t *testing.T) {
 	}
 	_, _ = r.ReadString('\n')
 	_, _ = io.WriteString(c, "[1]"+strings.Repeat(get+authorized+"\r\n", 50)) // and 50 more behind it
-	if got, err := readReply(r, "POST"); err != nil || got.status != 400 {
+	if got, err := readReply(r, "POST"); err != nil || got.Status != 400 {
 		t.Errorf("after 100 Continue: %+v, %v", got, err)
 	}
 	for n := range 50 {
-		if got, err := readReply(r, "GET"); err != nil || got.status != 200 {
+		if got, err := readReply(r, "GET"); err != nil || got.Status != 200 {
 			t.Fatalf("pipelined request %d: %+v, %v", n, got, err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestHTTPBodies(t *testing.T) {
 			_, err = io.WriteString(endless, chunk)
 		}
 	}()
-	if got, err := readReply(bufio.NewReader(endless), "POST"); err != nil || got.status != 413 {
+	if got, err := readReply(bufio.NewReader(endless), "POST"); err != nil || got.Status != 413 {
 		t.Errorf("a body without end: %+v, %v", got, err)
 	}
 	t.Logf("after a body of 64 MiB, the daemon has %d KiB (%d before)", residentKiB(t, d.cmd.Process.Pid), resident)
@@ -184,7 +184,7 @@ func TestHTTPBodies(t *testing.T) {
 	// A file is never shown in the daemon's name.
 	d.run(t, s.ID, "open('page.html', 'w').write('<script>')")
 	got := ask(t, dialUnix(t, d), "GET /v1/sessions/"+s.ID+"/files/page.html HTTP/1.1\r\nHost: x\r\n\r\n")
-	if h := got.header; got.status != 200 || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("X-Content-Type-Options") != "nosniff" {
+	if h := got.Header; got.Status != 200 || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("a download: %+v", got)
 	}
 }

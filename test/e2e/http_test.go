@@ -15,6 +15,7 @@ import (
 	"time"
 
 	v1 "tcid/api/v1"
+	"tcid/test/rawhttp"
 )
 
 const (
@@ -38,50 +39,38 @@ func startTCP(t *testing.T, args ...string) (d *daemon, address, keys string) {
 // dialFrom connects from one of loopback's many addresses.
 func dialFrom(t *testing.T, from, address string) net.Conn {
 	t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: answerTime}
-	c, err := dialer.Dial("tcp", address)
+	c, err := rawhttp.Dial(from, address, 2*answerTime)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(2 * answerTime))
 	return c
 }
 
-// reply is an answer that has been read to its end.
-type reply struct {
-	status int // 0: there is none
-	header http.Header
-	body   string
+// readReply reads one answer and checks what all have in common.
+func readReply(r *bufio.Reader, method string) (rawhttp.Answer, error) {
+	got, err := rawhttp.Read(r, method)
+	return got, errors.Join(err, common(got))
 }
 
-// readReply reads one answer and checks what all have in common.
-func readReply(r *bufio.Reader, method string) (reply, error) {
-	req, _ := http.NewRequest(method, "/", nil)
-	resp, err := http.ReadResponse(r, req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	for header := range resp.Header {
+// common checks what all answers have in common.
+func common(got rawhttp.Answer) error {
+	for header := range got.Header {
 		if strings.HasPrefix(header, "Access-Control-") {
-			return reply{}, fmt.Errorf("the answer has %s", header)
+			return fmt.Errorf("the answer has %s", header)
 		}
 	}
-	if resp.Header.Get("X-Request-Id") != "" && resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		return reply{}, fmt.Errorf("an answer of the API has no nosniff: %v", resp.Header)
+	if got.Header.Get("X-Request-Id") != "" && got.Header.Get("X-Content-Type-Options") != "nosniff" {
+		return fmt.Errorf("an answer of the API has no nosniff: %v", got.Header)
 	}
-	return reply{resp.StatusCode, resp.Header, string(body)}, err
+	return nil
 }
 
 // ask sends bytes and returns the answer.
-func ask(t *testing.T, c net.Conn, request string) reply {
+func ask(t *testing.T, c net.Conn, request string) rawhttp.Answer {
 	t.Helper()
-	go func() { _, _ = io.WriteString(c, request) }()
-	method, _, _ := strings.Cut(request, " ")
-	got, err := readReply(bufio.NewReader(c), method)
-	if err != nil {
+	got, err := rawhttp.Ask(c, request)
+	if err := errors.Join(err, common(got)); err != nil {
 		t.Fatal(err)
 	}
 	return got
@@ -195,18 +184,19 @@ func TestHTTPHostileRequests(t *testing.T) {
 					}
 				}
 			}()
-			method, _, _ := strings.Cut(c.request, " ")
-			got, err := readReply(bufio.NewReader(conn), method)
+			got, err := rawhttp.Read(bufio.NewReader(conn), rawhttp.Method(c.request))
 			if took := time.Since(begun); took > answerTime {
 				t.Errorf("%s: the end came after %v", c.name, took)
 			}
 			switch {
-			case c.status == cut && (got.status != 0 || errors.Is(err, os.ErrDeadlineExceeded)):
+			case c.status != cut && common(got) != nil:
+				t.Errorf("%s: %v", c.name, common(got))
+			case c.status == cut && (got.Status != 0 || errors.Is(err, os.ErrDeadlineExceeded)):
 				t.Errorf("%s: %+v, %v, want the connection's end", c.name, got, err)
-			case c.status != cut && (got.status != c.status || !strings.Contains(got.body, c.text)):
+			case c.status != cut && (got.Status != c.status || !strings.Contains(got.Body, c.text)):
 				t.Errorf("%s: %+v, %v, want status %d and %q", c.name, got, err, c.status, c.text)
-			case strings.Contains(got.body, "secret"):
-				t.Errorf("%s: the request comes back: %s", c.name, got.body)
+			case strings.Contains(got.Body, "secret"):
+				t.Errorf("%s: the request comes back: %s", c.name, got.Body)
 			}
 		}()
 	}

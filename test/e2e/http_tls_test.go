@@ -90,7 +90,7 @@ func TestHTTPTLS(t *testing.T) {
 	if _, err := handshake(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }); err == nil {
 		t.Error("TLS 1.1 is taken")
 	}
-	if got := ask(t, dialFrom(t, "127.0.0.1", address), get+authorized+"\r\n"); got.status != 400 {
+	if got := ask(t, dialFrom(t, "127.0.0.1", address), get+authorized+"\r\n"); got.Status != 400 {
 		t.Errorf("without TLS: %+v", got)
 	}
 
@@ -135,7 +135,7 @@ func TestHTTPTLS(t *testing.T) {
 			t.Fatalf("the new certificate is not used: %v\n%s", err, d.log)
 		}
 	}
-	if got := ask(t, first, get+authorized+"\r\n"); got.status != 200 {
+	if got := ask(t, first, get+authorized+"\r\n"); got.Status != 200 {
 		t.Errorf("the connection from before: %+v", got)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("broken"), 0o600); err != nil {

@@ -154,7 +154,7 @@ func TestMCPConnectionsComeAndGo(t *testing.T) {
 		cycle(true)
 	}
 	open, resident := len(d.descriptors()), residentKiB(t, d.cmd.Process.Pid)
-	for i := range 1000 {
+	for i := range times(300, 1000) {
 		cycle(i%20 == 0)
 	}
 	d.calm(t, open, resident, 16<<10)

@@ -20,6 +20,7 @@ import (
 
 // Who asks for it sees how a call goes on; who cancels it keeps the variables.
 func TestMCPProgressAndCancel(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	for name, way := range mcpWays {
 		t.Run(name, func(t *testing.T) {
@@ -108,6 +109,7 @@ func TestMCPParallelClients(t *testing.T) {
 
 // A client that is gone in the middle of a run leaves nothing running.
 func TestMCPClientGone(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	t.Run("stdio", func(t *testing.T) {
 		cmd := exec.Command(program, "mcp", "--socket", filepath.Join(d.state, "tcid.sock"))

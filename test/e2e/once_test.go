@@ -278,6 +278,7 @@ func TestChangedFiles(t *testing.T) {
 
 // Code is completed in the session's interpreter, when that has time.
 func TestCompletion(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	s := d.create(t, v1.SessionSpec{})
 	d.run(t, s.ID, "something = 1")

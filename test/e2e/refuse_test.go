@@ -208,6 +208,7 @@ open("plain", "w").write("plain")`)
 // Programs that go too far end with a clear answer; their session, their
 // neighbours and the daemon go on.
 func TestProgramsThatGoTooFar(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	neighbour := d.create(t, v1.SessionSpec{})
 	d.run(t, neighbour.ID, "mine = 41")

@@ -11,10 +11,11 @@ import (
 
 // The Python SDK's own tests against a real daemon, and the README's examples.
 func TestPythonSDK(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	_, file, _, _ := runtime.Caller(0)
 	sdk := filepath.Join(filepath.Dir(file), "..", "..", "sdk", "python")
-	python := func(script string, args ...string) string {
+	python := func(t *testing.T, script string, args ...string) string {
 		t.Helper()
 		cmd := exec.Command("python3", append([]string{filepath.Join(sdk, script)}, args...)...)
 		cmd.Env = append(os.Environ(), "TCI_BASE_URL=unix://"+filepath.Join(d.state, "tcid.sock"),
@@ -25,19 +26,27 @@ func TestPythonSDK(t *testing.T) {
 		}
 		return string(out)
 	}
-	for _, script := range []string{"tests/live.py", "tests/live_streams.py"} {
-		if out := python(script); !strings.Contains(out, "\nOK") {
-			t.Errorf("the SDK's tests %s end with:\n%s", script, out)
+	// Each makes sessions of its own, so all run at once.
+	t.Run("scripts", func(t *testing.T) {
+		for script, ends := range map[string]string{
+			"tests/live.py": "\nOK", "tests/live_streams.py": "\nOK", "tests/conformance.py": " passed, 0 failed",
+		} {
+			t.Run(script, func(t *testing.T) {
+				t.Parallel()
+				if out := python(t, script); !strings.Contains(out, ends) {
+					t.Errorf("it ends with:\n%s", out)
+				}
+			})
 		}
-	}
-	out := python("tests/resume.py", "20") // make test-clients kills 200
-	if n := strings.Count(out, "20 clients killed"); n != 2 || strings.Count(out, "each once and in order") != 2 {
-		t.Errorf("killed clients end with:\n%s", out)
-	}
-	t.Log(out)
-	if out := python("tests/conformance.py"); !strings.Contains(out, " passed, 0 failed") {
-		t.Errorf("the conformance cases end with:\n%s", out)
-	}
+		t.Run("tests/resume.py", func(t *testing.T) {
+			t.Parallel()
+			out := python(t, "tests/resume.py", "20") // make test-clients kills 200
+			if n := strings.Count(out, "20 clients killed"); n != 2 || strings.Count(out, "each once and in order") != 2 {
+				t.Errorf("killed clients end with:\n%s", out)
+			}
+			t.Log(out)
+		})
+	})
 	readme, err := os.ReadFile(filepath.Join(sdk, "..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +55,7 @@ func TestPythonSDK(t *testing.T) {
 		"quickstart.py": "\n2\ndata.csv b'col1,col2\\n1,2\\n3,4'\n",
 		"streaming.py":  "step 0\nstep 1\nstep 2\nok\n",
 	} {
-		if out := python("examples/" + name); out != want {
+		if out := python(t, "examples/"+name); out != want {
 			t.Errorf("the example %s prints %q, want %q", name, out, want)
 		}
 		example, err := os.ReadFile(filepath.Join(sdk, "examples", name))

@@ -249,6 +249,7 @@ func TestFirstInFirstOut(t *testing.T) {
 }
 
 func TestInterruptRestartCancel(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	s := d.create(t, v1.SessionSpec{})
 	d.run(t, s.ID, "kept = 7\nopen('file', 'w').write('x')")
@@ -345,6 +346,7 @@ func TestInterruptRestartCancel(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	short := 1.0
 	idle := d.create(t, v1.SessionSpec{IdleTimeout: &short})

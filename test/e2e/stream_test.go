@@ -261,11 +261,11 @@ func checkSSE(t *testing.T, body string) {
 // A client killed at a random event: whoever goes on finds every event once and
 // in order.
 func TestResumeAfterKills(t *testing.T) {
-	const runs, numbers = 200, 40
+	const numbers = 40
 	d := start(t)
 	s := d.create(t, v1.SessionSpec{})
 	code := fmt.Sprintf("import time\nfor i in range(%d):\n    print(i, flush=True)\n    if i %% 4 == 0: display(i)\n    if i %% 20 == 0: time.sleep(0.01)", numbers)
-	for run := range runs {
+	for run := range times(50, 200) {
 		l := d.listen(t, "/v1/sessions/"+s.ID+"/executions", v1.ExecSpec{Code: code})
 		var events []v1.Event
 		for {
@@ -353,7 +353,8 @@ func (f *flooded) take(text string) error {
 // sees all, however much that is; of what is kept the truncation is told; and one
 // that does not read hurts nobody.
 func TestFlood(t *testing.T) {
-	const mib, seconds = 8, 10
+	const mib = 8
+	seconds := times(4, 10)
 	d := start(t)
 	before := residentKiB(t, d.cmd.Process.Pid)
 	s, neighbour := d.create(t, v1.SessionSpec{}), d.create(t, v1.SessionSpec{})
@@ -467,25 +468,35 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	s := d.create(t, v1.SessionSpec{})
 	const most = 24 << 20
 	e := decode[v1.Execution](t, d.request(t, http.MethodPost, "/v1/sessions/"+s.ID+"/executions", v1.ExecSpec{
-		Code:   "import sys, time\nfor i in range(23): sys.stdout.write('x' * (1 << 20))\ntime.sleep(60)",
+		Code:   "import sys, time\nfor i in range(23): sys.stdout.write('x' * (1 << 20))\nsys.stdout.flush(); open('written', 'w').close(); time.sleep(60)",
 		Detach: true, MaxOutputBytes: most,
 	}), http.StatusAccepted)
-	path := "/v1/executions/" + e.ID
-	refused := func() bool {
-		resp := d.request(t, http.MethodGet, path, nil)
-		_, _ = io.Copy(io.Discard, resp.body)
-		return resp.status == http.StatusTooManyRequests
+	for ctx, there := callContext(t), false; !there; time.Sleep(20 * time.Millisecond) {
+		list, err := d.ListFiles(ctx, s.ID, "", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there = len(list.Data) > 0
 	}
+	path := "/v1/executions/" + e.ID
 	var unread []net.Conn
+	// refused asks once more, and reads of the answer its status alone.
+	refused := func() bool {
+		c := dialUnix(t, d)
+		unread = append(unread, c)
+		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		line := make([]byte, len("HTTP/1.1 429"))
+		if _, err := io.ReadFull(c, line); err != nil {
+			t.Fatal(err)
+		}
+		return string(line) == "HTTP/1.1 429"
+	}
 	for !refused() {
 		if len(unread) == 50 {
 			t.Fatalf("%d unread answers of %d bytes are allowed", len(unread), most)
 		}
-		c := dialUnix(t, d)
-		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		unread = append(unread, c)
 	}
 	for _, c := range unread {
 		_ = c.Close()

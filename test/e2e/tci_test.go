@@ -254,6 +254,7 @@ func TestTogetherRefuses(t *testing.T) {
 }
 
 func TestTogetherSettings(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t, "--tci-session-errors", "404", "--tci-session-ttl", "4", "--tci-timeout", "1", "--tci-no-data-errors")
 	s := d.tciRun(t, "", "x = 1").Data.SessionID
 	a := d.tciRun(t, s, "while True: pass")
@@ -282,6 +283,7 @@ func TestTogetherSettings(t *testing.T) {
 // A request whose client is cut off and sends it again runs once; without a
 // second one it is interrupted.
 func TestTogetherRetries(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	s := d.tciRun(t, "", "import time\nn = 0\nlog = []").Data.SessionID
 	again := map[string]any{"session_id": s, "code": "n += 1; log.append(n); time.sleep(2); print('run', n)"}
@@ -351,6 +353,7 @@ func TestTogetherQueues(t *testing.T) {
 // Long runs send white space, so that clients with a time-out for the header
 // or for silence don't send their request again.
 func TestTogetherHeartbeat(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t)
 	conn, err := net.Dial("unix", filepath.Join(d.state, "tcid.sock"))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 // Sessions that were made for clients which have gone without learning their ids
 // end: nobody could use or close them.
 func TestSessionsOfVanishedClients(t *testing.T) {
+	t.Parallel() // with the others that wait
 	d := start(t, "--pool", "0")
 	send := func(path, body string, after time.Duration) {
 		t.Helper()

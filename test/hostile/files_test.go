@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,10 @@ const (
 	// racing is how long calls are repeated while a program runs.
 	racing = 3 * time.Second
 )
+
+// hostFiles is held by the one program that has the directory: daemons run side
+// by side.
+var hostFiles sync.Mutex
 
 // fileCall is one that the driver makes to the file API of the session.
 type fileCall struct{ op, path string }
@@ -74,6 +79,8 @@ func (d *daemon) execute(ctx context.Context, t *testing.T, session, code string
 
 func makeHostFiles(t *testing.T) {
 	t.Helper()
+	hostFiles.Lock()
+	t.Cleanup(hostFiles.Unlock)
 	if err := os.RemoveAll(hostDir); err != nil {
 		t.Fatal(err)
 	}

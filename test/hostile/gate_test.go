@@ -27,8 +27,10 @@ var faults = []struct {
 // A kernel that was forked and lacks any one of its safeguards never runs a line
 // of Python: the session is refused, and others are not disturbed.
 func TestGate(t *testing.T) {
+	t.Parallel() // one of them waits
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			d := start(t, weakened, nil, fmt.Sprintf("TCID_FAULTS=%d", f.bit), "TCID_POOL=0")
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()

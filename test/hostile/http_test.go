@@ -18,6 +18,7 @@ import (
 	"tcid/api/client"
 	"tcid/api/transport"
 	v1 "tcid/api/v1"
+	"tcid/test/rawhttp"
 )
 
 const (
@@ -58,8 +59,8 @@ func answered(text string, statuses ...int) func(g *target) (string, error) {
 			return "", err
 		}
 		for _, s := range statuses {
-			if r.status == s {
-				return fmt.Sprintf("the answer is %d: %.100s", r.status, r.body), nil
+			if r.Status == s {
+				return fmt.Sprintf("the answer is %d: %.100s", r.Status, r.Body), nil
 			}
 		}
 		return "", nil
@@ -165,11 +166,11 @@ func endless(g *target) (string, error) {
 		}
 		_, _ = io.WriteString(c, "0\r\n\r\n")
 	}()
-	r, err := read(bufio.NewReader(c), http.MethodPost)
-	if err != nil || r.status == http.StatusRequestEntityTooLarge {
+	r, err := rawhttp.Read(bufio.NewReader(c), http.MethodPost)
+	if err != nil || r.Status == http.StatusRequestEntityTooLarge {
 		return "", err
 	}
-	return fmt.Sprintf("a body of more than %d bytes is answered with %d", transport.MaxJSONBody, r.status), nil
+	return fmt.Sprintf("a body of more than %d bytes is answered with %d", transport.MaxJSONBody, r.Status), nil
 }
 
 func guess(g *target) (string, error) {
@@ -184,8 +185,8 @@ func guess(g *target) (string, error) {
 		if _, err := fmt.Fprintf(c, "%sHost: localhost\r\nAuthorization: Bearer guess-0123456789-%d\r\n\r\n", version, n); err != nil {
 			return "", err
 		}
-		got, err := read(r, http.MethodGet)
-		if err != nil || got.status == http.StatusTooManyRequests {
+		got, err := rawhttp.Read(r, http.MethodGet)
+		if err != nil || got.Status == http.StatusTooManyRequests {
 			return "", err
 		}
 	}
@@ -199,9 +200,9 @@ func nearGuess(g *target) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		_, without, _ := strings.Cut(got.body, `"message"`)
+		_, without, _ := strings.Cut(got.Body, `"message"`)
 		text, _, _ := strings.Cut(without, `"request_id"`)
-		answers[strconv.Itoa(got.status)+text] = true
+		answers[strconv.Itoa(got.Status)+text] = true
 	}
 	if len(answers) > 1 {
 		return fmt.Sprintf("wrong keys have %d different answers", len(answers)), nil
@@ -222,8 +223,8 @@ func crowded(g *target) (string, error) {
 	if _, err := io.WriteString(last, version+asAlice+"\r\n"); err != nil {
 		return "", nil //nolint:nilerr // it has been refused
 	}
-	got, err := read(bufio.NewReader(last), http.MethodGet)
-	if err == nil && got.status == http.StatusOK {
+	got, err := rawhttp.Read(bufio.NewReader(last), http.MethodGet)
+	if err == nil && got.Status == http.StatusOK {
 		return fmt.Sprintf("%d connections from one address", crowd), nil
 	}
 	return "", nil
@@ -241,10 +242,10 @@ func smuggle(g *target) (string, error) {
 		return "", err
 	}
 	r := bufio.NewReader(c)
-	if _, err := read(r, http.MethodPost); err != nil {
+	if _, err := rawhttp.Read(r, http.MethodPost); err != nil {
 		return "", err
 	}
-	if got, err := read(r, http.MethodGet); err == nil && got.status == http.StatusOK {
+	if got, err := rawhttp.Read(r, http.MethodGet); err == nil && got.Status == http.StatusOK {
 		return "the request in the body is answered", nil
 	}
 	return "", nil
@@ -272,44 +273,18 @@ func stall(g *target) (string, error) {
 	return "", nil
 }
 
-type answer struct {
-	status int
-	body   string
-}
-
 func (g *target) dial(patience time.Duration) (net.Conn, error) {
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(g.from)}, Timeout: soon}
-	c, err := dialer.Dial("tcp", g.address)
-	if err != nil {
-		return nil, err
-	}
-	return c, c.SetDeadline(time.Now().Add(patience))
+	return rawhttp.Dial(g.from, g.address, patience)
 }
 
 // ask sends one request on a connection of its own.
-func (g *target) ask(text string) (answer, error) {
+func (g *target) ask(text string) (rawhttp.Answer, error) {
 	c, err := g.dial(2 * soon)
 	if err != nil {
-		return answer{}, err
+		return rawhttp.Answer{}, err
 	}
 	defer c.Close()
-	go func() { _, _ = io.WriteString(c, strings.Replace(text, "\r\n", "\r\nConnection: close\r\n", 1)) }()
-	method, _, _ := strings.Cut(text, " ")
-	return read(bufio.NewReader(c), method)
-}
-
-func read(r *bufio.Reader, method string) (answer, error) {
-	req, err := http.NewRequest(method, "/", nil)
-	if err != nil {
-		return answer{}, err
-	}
-	resp, err := http.ReadResponse(r, req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, string(text)}, err
+	return rawhttp.Ask(c, strings.Replace(text, "\r\n", "\r\nConnection: close\r\n", 1))
 }
 
 // listen starts a daemon for attacks over HTTP, with a session of alice's.

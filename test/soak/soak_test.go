@@ -32,8 +32,9 @@ const (
 	early    = 500 // sessions after which memory is looked at first
 	// growth is what the daemon may grow by from the early look to the last, in
 	// KiB: results and events of finished executions are remembered, within a
-	// bound; they take some 3 KiB each.
-	growth = 24 << 10
+	// bound, and so are ended sessions and the keys of requests. It is some 4 KiB
+	// for a session, and as much again until the garbage is collected.
+	growth = 16 << 10
 )
 
 func TestSessionsLeaveNothing(t *testing.T) {

@@ -16,7 +16,7 @@ export const TEXT_LIMIT = 20_000;
  * - `cancelled`: by a client
  * - `memory_limit`, `crashed`: the interpreter ended
  * - `expired`: the session's end ended it
- * - `infra_error`: the daemon's fault, not the code's
+ * - `infra_error`: the daemon's fault, or it was stopped; not the code's
  */
 export type ExecutionStatus =
   | "queued"
