@@ -19,7 +19,10 @@ import (
 
 const (
 	// MaxMessage bounds one message of a client, in bytes.
-	MaxMessage   = 16 << 20
+	MaxMessage = 16 << 20
+	// maxPlain bounds one over HTTP that calls no tool: the SDK remembers some of
+	// them as long as the connection lives.
+	maxPlain     = 32 << 10
 	maxCalls     = 64 // of one connection that are under way
 	closeTimeout = 30 * time.Second
 	codeBusy     = -32000 // of JSON-RPC's range for servers
@@ -108,12 +111,8 @@ func (c *Connection) Close(ctx context.Context) error {
 // that it came by.
 func (c *Connection) around(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, r sdk.Request) (result sdk.Result, err error) {
-		forget(r)
-		switch {
-		case strings.HasPrefix(method, "notifications/"):
+		if strings.HasPrefix(method, "notifications/") {
 			return next(ctx, method, r)
-		case method == "logging/setLevel": // the SDK keeps what it says
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "there are no logs here"}
 		}
 		defer c.calls.Add(-1)
 		if c.calls.Add(1) > maxCalls {
@@ -141,16 +140,5 @@ func (c *Connection) around(next sdk.MethodHandler) sdk.MethodHandler {
 			}
 		}
 		return result, err
-	}
-}
-
-// forget takes out of a request what the SDK would keep of it as long as the
-// connection lives, without a use for it or a bound.
-func forget(r sdk.Request) {
-	switch r := r.(type) {
-	case *sdk.ServerRequest[*sdk.InitializeParams]:
-		r.Params = &sdk.InitializeParams{ProtocolVersion: clip(r.Params.ProtocolVersion)}
-	case *sdk.InitializedRequest:
-		r.Params = nil
 	}
 }

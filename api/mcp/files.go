@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -43,19 +44,19 @@ func (c *Connection) upload(ctx context.Context, _ *sdk.CallToolRequest, a uploa
 	if a.Path == "" || a.Content == nil {
 		return nil, toolError("upload_file needs the arguments path and content")
 	}
-	bytes := []byte(*a.Content)
+	content := []byte(*a.Content)
 	switch a.Encoding {
 	case "", "text":
 	case "base64":
 		var err error
-		if bytes, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(*a.Content), "")); err != nil {
+		if content, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(*a.Content), "")); err != nil {
 			return nil, toolError("content is not valid base64; use encoding \"text\" for text")
 		}
 	default:
 		return nil, toolError("encoding must be \"text\" or \"base64\"")
 	}
-	if len(bytes) > maxUpload {
-		return nil, toolError("the file has %s, and upload_file takes up to %s: upload it in parts and join them by run_python", size(int64(len(bytes))), size(maxUpload))
+	if len(content) > maxUpload {
+		return nil, toolError("the file has %s, and upload_file takes up to %s: upload it in parts and join them by run_python", size(int64(len(content))), size(maxUpload))
 	}
 	one, release, err := c.sessions.named(a.Session, true)
 	if err != nil {
@@ -66,7 +67,7 @@ func (c *Connection) upload(ctx context.Context, _ *sdk.CallToolRequest, a uploa
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.sessions.daemon.Upload(ctx, id, a.Path, strings.NewReader(string(bytes)), client.UploadOptions{})
+	info, err := c.sessions.daemon.Upload(ctx, id, a.Path, bytes.NewReader(content), client.UploadOptions{})
 	if err != nil {
 		return nil, c.fileError(ctx, one, id, err)
 	}

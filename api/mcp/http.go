@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,11 +63,8 @@ func (h *Handler) Post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if bytes.TrimSpace(body)[0] == '[' {
-		return transport.BadRequest("invalid_json", "", "send one message at a time: batches are not part of the protocol any more")
-	}
-	if !json.Valid(body) {
-		return transport.BadRequest("invalid_json", "", "the body is not valid JSON")
+	if err := checkMessage(body); err != nil {
+		return err
 	}
 	var c *Connection
 	begun := r.Header.Get(sessionHeader) == ""
@@ -78,14 +76,70 @@ func (h *Handler) Post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, c))
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	err = c.posts.serve(w, r, h.protocol)
 	if begun {
-		h.watch(c)
+		defer h.watch(c)
 	}
-	return err
+	r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, c))
+	if len(body) > maxPlain {
+		defer h.displace(c, r)
+	}
+	r.Body = io.NopCloser(&readOnce{body})
+	return c.posts.serve(w, r, h.protocol)
 }
+
+// checkMessage refuses what the SDK would take without a bound.
+func checkMessage(body []byte) error {
+	if bytes.TrimSpace(body)[0] == '[' {
+		return transport.BadRequest("invalid_json", "", "send one message at a time: batches are not part of the protocol any more")
+	}
+	var message map[string]shortJSON // unlike a struct's, its names are exact
+	if err := json.Unmarshal(body, &message); err != nil {
+		return transport.BadRequest("invalid_json", "", "the body is not a JSON object: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if len(body) > maxPlain && string(message["method"]) != `"tools/call"` {
+		return &transport.Error{Status: http.StatusRequestEntityTooLarge, Type: transport.TypeInvalid, Code: "body_too_large",
+			Message: fmt.Sprintf("a message that is no call of a tool may have %d KiB", maxPlain>>10)}
+	}
+	return nil
+}
+
+// shortJSON is a JSON value that is not copied if it is long.
+type shortJSON string
+
+func (s *shortJSON) UnmarshalJSON(text []byte) error {
+	if *s = ""; len(text) <= maxClip {
+		*s = shortJSON(text)
+	}
+	return nil
+}
+
+// readOnce reads from a text and does not keep it.
+type readOnce struct{ rest []byte }
+
+func (r *readOnce) Read(p []byte) (int, error) {
+	n := copy(p, r.rest)
+	if r.rest = r.rest[n:]; len(r.rest) == 0 {
+		r.rest = nil
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// displace takes a large message out of the SDK, which holds on to the last one
+// of each connection (v1.8.0: the array of its queue), by a small one.
+func (h *Handler) displace(c *Connection, r *http.Request) {
+	small := r.Clone(context.WithoutCancel(r.Context()))
+	small.Header = http.Header{sessionHeader: {c.id}, "Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	small.Body = io.NopCloser(strings.NewReader(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`))
+	h.protocol.ServeHTTP(discarded{}, small)
+}
+
+// discarded is an answer that nobody reads.
+type discarded http.Header
+
+func (d discarded) Header() http.Header          { return http.Header(d) }
+func (discarded) Write(text []byte) (int, error) { return len(text), nil }
+func (discarded) WriteHeader(int)                {}
 
 // Delete ends a connection.
 func (h *Handler) Delete(w http.ResponseWriter, r *http.Request) error {

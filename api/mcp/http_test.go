@@ -3,13 +3,17 @@ package mcp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"tcid/api/transport"
 )
 
 const (
@@ -84,23 +88,43 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// A connection keeps nothing that a client may make as large as it likes.
-func TestNothingIsKept(t *testing.T) {
+// Connections that live on keep nothing large of what their clients have sent,
+// neither the SDK nor we.
+func TestNothingLargeIsKept(t *testing.T) {
 	var panics atomic.Int32
 	h := newTestHandler(&panics)
 	defer h.Close(t.Context())
-	c := h.connections[begin(t, h)]
-	if _, err := send(h, c.id, ready); err != nil {
-		t.Fatal(err)
-	}
-	for s := range c.server.Sessions() {
-		if p := s.InitializeParams(); p.ClientInfo != nil || p.Capabilities != nil || p.ProtocolVersion != "2025-06-18" {
-			t.Errorf("kept is %+v", p)
+	long := strings.Repeat("x", 4<<20)
+	for _, text := range []string{strings.Replace(hello, "raw", long, 1), strings.Replace(ready, "y", long, 1), strings.Replace(ping, "again", long, 1),
+		strings.Replace(ready, `"params"`, `"Method":"tools/call","params"`, 1) + strings.Repeat(" ", maxPlain)} {
+		var refused *transport.Error
+		if _, err := send(h, "", text); !errors.As(err, &refused) || refused.Status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%.40q...: %v", text, err)
 		}
 	}
-	if len(c.posts.by) != 0 {
-		t.Errorf("%d requests are kept", len(c.posts.by))
+	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_files","arguments":{"path":"` + long + `"}}}`
+	before := inUse()
+	for range 10 {
+		if w, err := send(h, begin(t, h), call); err != nil || !strings.Contains(w.Body.String(), "there is no session") {
+			t.Fatalf("%d %s, %v", w.Code, w.Body, err)
+		}
 	}
+	if grown := inUse() - before; grown > 8<<20 {
+		t.Errorf("10 connections keep %d bytes", grown)
+	}
+	for _, c := range h.connections {
+		if len(c.posts.by) != 0 {
+			t.Errorf("%d requests are kept", len(c.posts.by))
+		}
+	}
+}
+
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // A fault of ours is one call's, not the process's.

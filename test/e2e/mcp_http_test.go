@@ -42,7 +42,6 @@ func TestMCPOverRawHTTP(t *testing.T) {
 		"answer":             {id, `{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 202, ""},
 		"ping":               {id, ping, nil, 200, `"result":{}`},
 		"unknown method":     {id, `{"jsonrpc":"2.0","id":1,"method":"none/none"}`, nil, 400, "unsupported"},
-		"no logs":            {id, `{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, nil, 200, "-32601"},
 		"unknown tool":       {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"rm"}}`, nil, 200, "-32602"},
 		"wrong parameters":   {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}`, nil, 200, "-32602"},
 		"second handshake":   {id, initialize, nil, 200, "duplicate"},
