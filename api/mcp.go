@@ -20,13 +20,13 @@ import (
 // newMCP returns the handlers of /mcp, whose connections call the native routes
 // as their callers would.
 func (s *Server) newMCP(native http.Handler) *mcp.Handler {
-	return &mcp.Handler{
-		Options: mcp.Options{Version: s.Version},
-		Dial: func(r *http.Request) mcp.Daemon {
-			inside := &inProcess{handler: native, caller: transport.Caller(r), log: s.Log}
-			return client.New(client.Options{Wrap: func(http.RoundTripper) http.RoundTripper { return inside }})
-		},
+	dial := func(r *http.Request) mcp.Daemon {
+		inside := &inProcess{handler: native, caller: transport.Caller(r), log: s.Log}
+		return client.New(client.Options{Wrap: func(http.RoundTripper) http.RoundTripper { return inside }})
 	}
+	return mcp.NewHandler(dial, mcp.Options{Version: s.Version, Panicked: func(value any, stack []byte) {
+		s.Log.Error("a handler panicked", zap.Any("panic", value), zap.ByteString("stack", stack))
+	}})
 }
 
 // CloseMCP ends the connections of all MCP clients.

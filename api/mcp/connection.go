@@ -2,18 +2,31 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
-	"slices"
-	"sync"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"tcid/api/client"
 	v1 "tcid/api/v1"
 )
 
-// maxCalls bounds the calls of one connection that are under way.
-const maxCalls = 64
+const (
+	// MaxMessage bounds one message of a client, in bytes.
+	MaxMessage = 16 << 20
+	// maxPlain bounds one over HTTP that calls no tool: the SDK remembers some of
+	// them as long as the connection lives.
+	maxPlain     = 32 << 10
+	maxCalls     = 64 // of one connection that are under way
+	closeTimeout = 30 * time.Second
+	codeBusy     = -32000 // of JSON-RPC's range for servers
+)
 
 // Daemon is what a connection needs of the Go client.
 type Daemon interface {
@@ -35,174 +48,97 @@ type Options struct {
 	Version string
 	// Session is what sessions are made by; its idle timeout is the lease's.
 	Session v1.SessionSpec
+	// Panicked is told of panics, where the process is to survive them.
+	Panicked func(value any, stack []byte)
 }
 
-// Connection is one MCP client: its named sessions and its calls under way.
+// Connection is one MCP client: its named sessions, and the server that speaks
+// with it.
 type Connection struct {
 	options  Options
 	sessions *sessions
+	server   *sdk.Server
+	id       string // over HTTP, that of the protocol's session
+	caller   string // over HTTP, whose it is
+	posts    posts
 
-	ctx context.Context // ends with the connection
-	end context.CancelCauseFunc
-
-	mu       sync.Mutex
-	calls    map[string]context.CancelCauseFunc // by the request's id
-	version  string                             // agreed on by initialize; empty before
-	finished sync.WaitGroup                     // of calls
+	ctx   context.Context // ends with the connection
+	end   context.CancelCauseFunc
+	calls atomic.Int32 // under way
 }
 
-var (
-	errCancelled = errors.New("the client cancelled the call")
-	errEnded     = errors.New("the connection has ended")
-)
+var errEnded = errors.New("the connection has ended")
 
-// NewConnection returns a connection. It must be closed.
-func NewConnection(d Daemon, o Options) *Connection {
+const instructions = "Runs Python in isolated sessions without network access. A session keeps its variables and files from call to call. " +
+	"Sessions belong to this connection and end with it. Charts and other images that the code displays are returned as images."
+
+// newConnection returns a connection. It must be closed.
+func newConnection(d Daemon, o Options, id string) *Connection {
 	ctx, end := context.WithCancelCause(context.Background())
-	c := &Connection{options: o, sessions: newSessions(d, o.Session), ctx: ctx, end: end, calls: map[string]context.CancelCauseFunc{}}
+	c := &Connection{options: o, sessions: newSessions(d, o.Session), id: id, ctx: ctx, end: end}
+	c.server = sdk.NewServer(&sdk.Implementation{Name: "tcid", Title: "Python sessions", Version: o.Version}, &sdk.ServerOptions{
+		Instructions: instructions,
+		// Without what changes, prompts and logs, which there are not.
+		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}, Resources: &sdk.ResourceCapabilities{}},
+		GetSessionID: func() string { return c.id },
+		SetCacheable: func(_ context.Context, _ sdk.Request, hint *sdk.Cacheable) { hint.CacheScope = "private" },
+	})
+	c.addTools()
+	c.server.AddResourceTemplate(fileTemplate, c.readResource)
+	c.server.AddReceivingMiddleware(c.around)
 	go c.sessions.renew(ctx)
 	return c
 }
 
 // Close ends the calls under way and closes the sessions.
 func (c *Connection) Close(ctx context.Context) error {
-	c.mu.Lock()
 	c.end(errEnded)
-	c.mu.Unlock()
-	waited := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		c.finished.Wait()
-		close(waited)
+		defer close(ended)
+		for s := range c.server.Sessions() {
+			_ = s.Close() // waits for the calls
+		}
 	}()
 	select {
-	case <-waited:
+	case <-ended:
 	case <-ctx.Done():
 	}
 	return c.sessions.close(ctx)
 }
 
-// notifier takes what is to be said to the client while a call is under way.
-type notifier func(notification)
-
-// handle does what a message asks for. The answer is nil when there is none to
-// be sent.
-func (c *Connection) handle(ctx context.Context, m *message, notify notifier) *answer {
-	if !m.isRequest() {
-		if m.Method == "notifications/cancelled" {
-			c.cancelled(m.Params)
+// around has every request end with the connection, and with the HTTP request
+// that it came by.
+func (c *Connection) around(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (result sdk.Result, err error) {
+		if strings.HasPrefix(method, "notifications/") {
+			return next(ctx, method, r)
 		}
-		return nil // nothing else is waited for
+		defer c.calls.Add(-1)
+		if c.calls.Add(1) > maxCalls {
+			return nil, &jsonrpc.Error{Code: codeBusy, Message: fmt.Sprintf("%d requests are under way, which is the most; wait for one to end", maxCalls)}
+		}
+		if c.options.Panicked != nil {
+			defer func() {
+				if p := recover(); p != nil {
+					c.options.Panicked(p, debug.Stack())
+					result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the server failed; its log tells more"}
+				}
+			}()
+		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(c.ctx, func() { cancel(errEnded) })()
+		if p := c.posts.of(r); p != nil {
+			defer context.AfterFunc(p.ctx, func() { cancel(errHungUp) })()
+			defer p.beat()()
+		}
+		result, err = next(ctx, method, r)
+		if list, ok := result.(*sdk.ListResourcesResult); ok && err == nil {
+			if list.Resources, err = c.listResources(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return result, err
 	}
-	ctx, done, refused := c.begin(ctx, m)
-	if refused != nil {
-		return failed(m.ID, refused)
-	}
-	defer done()
-	result, err := c.call(ctx, m, notify)
-	switch {
-	case errors.Is(context.Cause(ctx), errCancelled):
-		return nil // the protocol wants no answer then
-	case err != nil:
-		return failed(m.ID, err)
-	}
-	return &answer{JSONRPC: "2.0", ID: m.ID, Result: result}
-}
-
-// begin enters a request, so that it can be cancelled and ends with the
-// connection.
-func (c *Connection) begin(ctx context.Context, m *message) (context.Context, func(), *rpcError) {
-	id := string(m.ID)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.ctx.Err() != nil:
-		return nil, nil, refuse(codeInternal, "%v", errEnded)
-	case c.calls[id] != nil:
-		return nil, nil, refuse(codeRequest, "the id %s is that of another request that is under way", id)
-	case len(c.calls) >= maxCalls:
-		return nil, nil, refuse(codeBusy, "%d requests are under way, which is the most; wait for one to end", maxCalls)
-	case c.version == "" && m.Method != "initialize" && m.Method != "ping":
-		return nil, nil, refuse(codeRequest, "send \"initialize\" first")
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ctx, func() { cancel(errEnded) })
-	c.calls[id] = cancel
-	c.finished.Add(1)
-	return ctx, func() {
-		c.mu.Lock()
-		delete(c.calls, id)
-		c.mu.Unlock()
-		stop()
-		cancel(nil)
-		c.finished.Done()
-	}, nil
-}
-
-func (c *Connection) cancelled(params json.RawMessage) {
-	var in struct {
-		RequestID json.RawMessage `json:"requestId"`
-	}
-	if decode(params, &in) != nil {
-		return
-	}
-	c.mu.Lock()
-	cancel := c.calls[string(in.RequestID)]
-	c.mu.Unlock()
-	if cancel != nil {
-		cancel(errCancelled)
-	}
-}
-
-func (c *Connection) call(ctx context.Context, m *message, notify notifier) (any, *rpcError) {
-	switch m.Method {
-	case "initialize":
-		return c.initialize(m.Params)
-	case "ping":
-		return struct{}{}, nil
-	case "tools/list":
-		return map[string]any{"tools": tools()}, nil
-	case "tools/call":
-		return c.callTool(ctx, m.Params, notify)
-	case "resources/list":
-		return c.listResources(ctx)
-	case "resources/templates/list":
-		return map[string]any{"resourceTemplates": resourceTemplates()}, nil
-	case "resources/read":
-		return c.readResource(ctx, m.Params)
-	}
-	return nil, refuse(codeMethod, "there is no method %q here", m.Method)
-}
-
-func (c *Connection) initialized() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.version != ""
-}
-
-const instructions = "Runs Python in isolated sessions without network access. A session keeps its variables and files from call to call. " +
-	"Sessions belong to this connection and end with it. Charts and other images that the code displays are returned as images."
-
-func (c *Connection) initialize(params json.RawMessage) (any, *rpcError) {
-	var in struct {
-		ProtocolVersion string `json:"protocolVersion"`
-	}
-	if err := decode(params, &in); err != nil {
-		return nil, err
-	}
-	version := in.ProtocolVersion
-	if !slices.Contains(versions, version) {
-		version = versions[0] // a client that can't speak it hangs up
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.version != "" {
-		return nil, refuse(codeRequest, "the connection has been initialized already")
-	}
-	c.version = version
-	return map[string]any{
-		"protocolVersion": version,
-		"serverInfo":      map[string]any{"name": "tcid", "title": "Python sessions", "version": c.options.Version},
-		"capabilities":    map[string]any{"tools": struct{}{}, "resources": struct{}{}},
-		"instructions":    instructions,
-	}, nil
 }

@@ -4,39 +4,12 @@ import (
 	"errors"
 	"fmt"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"tcid/api/client"
 )
 
-// content is one block of a tool's answer.
-type content struct {
-	Type     string    `json:"type"` // text, image, resource
-	Text     *string   `json:"text,omitempty"`
-	Data     string    `json:"data,omitempty"` // base64
-	MIMEType string    `json:"mimeType,omitempty"`
-	Resource *resource `json:"resource,omitempty"`
-}
-
-// resource is the content of a file: Text or Blob.
-type resource struct {
-	URI      string  `json:"uri"`
-	MIMEType string  `json:"mimeType,omitempty"`
-	Text     *string `json:"text,omitempty"`
-	Blob     *string `json:"blob,omitempty"` // base64
-}
-
-func textContent(text string) content { return content{Type: "text", Text: &text} }
-
-func imageContent(kind, data string) content {
-	return content{Type: "image", Data: data, MIMEType: kind}
-}
-
-// toolResult is the answer of a tool. With IsError, the model is to read what
-// went wrong and do something about it.
-type toolResult struct {
-	Content    []content `json:"content"`
-	Structured any       `json:"structuredContent,omitempty"`
-	IsError    bool      `json:"isError,omitempty"`
-}
+func textContent(text string) sdk.Content { return &sdk.TextContent{Text: text} }
 
 // toolFailure is an error that says what to do next.
 type toolFailure struct{ text string }
@@ -48,8 +21,8 @@ func toolError(format string, args ...any) error {
 }
 
 // failure tells the model of an error.
-func failure(err error) *toolResult {
-	return &toolResult{Content: []content{textContent(advice(err))}, IsError: true}
+func failure(err error) *sdk.CallToolResult {
+	return &sdk.CallToolResult{Content: []sdk.Content{textContent(advice(err))}, IsError: true}
 }
 
 // advice is what to say of an error, and what can be done about it.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	v1 "tcid/api/v1"
 )
 
@@ -46,7 +48,7 @@ type changedFile struct {
 
 // describe tells of an execution: a text and images for models, and the same as
 // data.
-func (c *Connection) describe(name string, e v1.Execution, timeout float64, lost bool) *toolResult {
+func (c *Connection) describe(name string, e v1.Execution, timeout float64, lost bool) *sdk.CallToolResult {
 	d := description{}
 	for _, o := range e.Outputs {
 		d.add(o)
@@ -70,7 +72,7 @@ func (c *Connection) describe(name string, e v1.Execution, timeout float64, lost
 	if b.Len() == 0 {
 		b.WriteString("[no output]\n")
 	}
-	return &toolResult{Content: append([]content{textContent(b.String())}, d.images...), Structured: result, IsError: e.Status != v1.StatusOK}
+	return &sdk.CallToolResult{Content: append([]sdk.Content{textContent(b.String())}, d.images...), StructuredContent: result, IsError: e.Status != v1.StatusOK}
 }
 
 // fill adds what is bounded by itself.
@@ -141,7 +143,7 @@ func (r *runResult) notes(e v1.Execution, timeout float64, lost bool) string {
 // description collects what an execution showed, in its order.
 type description struct {
 	text      strings.Builder
-	images    []content
+	images    []sdk.Content
 	sum       int  // decoded bytes of the images
 	dropped   int  // images
 	traceback bool // has been shown
@@ -212,8 +214,8 @@ func (d *description) display(data map[string]any) {
 }
 
 func (d *description) image(kind, encoded string) {
-	n := len(encoded) / 4 * 3
-	_, err := base64.StdEncoding.DecodeString(encoded)
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	n := len(data)
 	switch {
 	case err != nil:
 		d.line(fmt.Sprintf("[an image (%s) is left out: it is not valid base64]", kind))
@@ -223,7 +225,7 @@ func (d *description) image(kind, encoded string) {
 		d.line(fmt.Sprintf("[an image (%s, %s) is left out: a call returns up to %d images and %s]", kind, size(int64(n)), maxImages, size(maxImagesSum)))
 	default:
 		d.sum += n
-		d.images = append(d.images, imageContent(kind, encoded))
+		d.images = append(d.images, &sdk.ImageContent{Data: data, MIMEType: kind})
 		d.line(fmt.Sprintf("[image %d]", len(d.images)))
 		return
 	}

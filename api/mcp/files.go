@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"tcid/api/client"
 	v1 "tcid/api/v1"
@@ -37,23 +40,23 @@ type uploadResult struct {
 	URI     string `json:"uri"`
 }
 
-func (c *Connection) upload(ctx context.Context, a uploadArguments) (*toolResult, error) {
+func (c *Connection) upload(ctx context.Context, _ *sdk.CallToolRequest, a uploadArguments) (*sdk.CallToolResult, error) {
 	if a.Path == "" || a.Content == nil {
 		return nil, toolError("upload_file needs the arguments path and content")
 	}
-	bytes := []byte(*a.Content)
+	content := []byte(*a.Content)
 	switch a.Encoding {
 	case "", "text":
 	case "base64":
 		var err error
-		if bytes, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(*a.Content), "")); err != nil {
+		if content, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(*a.Content), "")); err != nil {
 			return nil, toolError("content is not valid base64; use encoding \"text\" for text")
 		}
 	default:
 		return nil, toolError("encoding must be \"text\" or \"base64\"")
 	}
-	if len(bytes) > maxUpload {
-		return nil, toolError("the file has %s, and upload_file takes up to %s: upload it in parts and join them by run_python", size(int64(len(bytes))), size(maxUpload))
+	if len(content) > maxUpload {
+		return nil, toolError("the file has %s, and upload_file takes up to %s: upload it in parts and join them by run_python", size(int64(len(content))), size(maxUpload))
 	}
 	one, release, err := c.sessions.named(a.Session, true)
 	if err != nil {
@@ -64,13 +67,13 @@ func (c *Connection) upload(ctx context.Context, a uploadArguments) (*toolResult
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.sessions.daemon.Upload(ctx, id, a.Path, strings.NewReader(string(bytes)), client.UploadOptions{})
+	info, err := c.sessions.daemon.Upload(ctx, id, a.Path, bytes.NewReader(content), client.UploadOptions{})
 	if err != nil {
 		return nil, c.fileError(ctx, one, id, err)
 	}
-	return &toolResult{
-		Content:    []content{textContent(fmt.Sprintf("Wrote %s (%s).", info.Path, size(info.Size)))},
-		Structured: uploadResult{one.name, info.Path, info.Size, fileURI(one.name, info.Path)},
+	return &sdk.CallToolResult{
+		Content:           []sdk.Content{textContent(fmt.Sprintf("Wrote %s (%s).", info.Path, size(info.Size)))},
+		StructuredContent: uploadResult{one.name, info.Path, info.Size, fileURI(one.name, info.Path)},
 	}, nil
 }
 
@@ -149,7 +152,7 @@ type downloadResult struct {
 	NextOffset *int64 `json:"next_offset"`
 }
 
-func (c *Connection) download(ctx context.Context, a downloadArguments) (*toolResult, error) {
+func (c *Connection) download(ctx context.Context, _ *sdk.CallToolRequest, a downloadArguments) (*sdk.CallToolResult, error) {
 	most := int64(defaultPart)
 	if a.MaxBytes != nil {
 		most = *a.MaxBytes
@@ -205,30 +208,30 @@ func (c *Connection) download(ctx context.Context, a downloadArguments) (*toolRe
 }
 
 // part puts a part of a file into its form.
-func (r downloadResult) part(part []byte, image bool, encoding string) (*toolResult, error) {
+func (r downloadResult) part(part []byte, image bool, encoding string) (*sdk.CallToolResult, error) {
 	atEnd := func() bool { return r.Offset+int64(len(part)) >= r.Size }
-	var blocks []content
+	var blocks []sdk.Content
 	switch text := trimmed(part, atEnd()); {
 	case image:
 		r.Encoding, r.Content = "image", ""
-		blocks = []content{textContent(fmt.Sprintf("%s (%s, %s)", r.Path, r.MIMEType, size(r.Size))),
-			imageContent(r.MIMEType, base64.StdEncoding.EncodeToString(part))}
+		blocks = []sdk.Content{textContent(fmt.Sprintf("%s (%s, %s)", r.Path, r.MIMEType, size(r.Size))),
+			&sdk.ImageContent{Data: part, MIMEType: r.MIMEType}}
 	case encoding == "base64" || encoding != "text" && !isText(text):
 		r.Encoding, r.Content = "base64", base64.StdEncoding.EncodeToString(part)
-		blocks = []content{textContent(r.Content)}
+		blocks = []sdk.Content{textContent(r.Content)}
 	case !utf8.Valid(text):
 		return nil, toolError("%s is not UTF-8 text at offset %d: use encoding \"base64\"", r.Path, r.Offset)
 	default:
 		part = text
 		r.Encoding, r.Content = "text", string(text)
-		blocks = []content{textContent(r.Content)}
+		blocks = []sdk.Content{textContent(r.Content)}
 	}
 	if !atEnd() {
 		next := r.Offset + int64(len(part))
 		r.NextOffset = &next
 		blocks = append(blocks, textContent(fmt.Sprintf("[bytes %d to %d of %d; go on with offset %d]", r.Offset, next, r.Size, next)))
 	}
-	return &toolResult{Content: blocks, Structured: r}, nil
+	return &sdk.CallToolResult{Content: blocks, StructuredContent: r}, nil
 }
 
 // trimmed takes the beginning of a character away that the part's end has cut.
@@ -300,7 +303,7 @@ type listResult struct {
 	Truncated bool         `json:"truncated"`
 }
 
-func (c *Connection) listFiles(ctx context.Context, a listArguments) (*toolResult, error) {
+func (c *Connection) listFiles(ctx context.Context, _ *sdk.CallToolRequest, a listArguments) (*sdk.CallToolResult, error) {
 	one, id, release, err := c.existing(a.Session)
 	if err != nil {
 		return nil, err
@@ -324,5 +327,5 @@ func (c *Connection) listFiles(ctx context.Context, a listArguments) (*toolResul
 	if text == "" {
 		text = fmt.Sprintf("Session %q has no files here.\n", one.name)
 	}
-	return &toolResult{Content: []content{textContent(text)}, Structured: out}, nil
+	return &sdk.CallToolResult{Content: []sdk.Content{textContent(text)}, StructuredContent: out}, nil
 }

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -8,49 +9,51 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"tcid/api/transport"
 )
 
 const (
 	sessionHeader = "Mcp-Session-Id"
-	versionHeader = "Mcp-Protocol-Version"
 
-	maxConnections = 128 // of one caller
+	maxConnections    = 128  // of one caller
+	maxAllConnections = 1024 // of all callers
 	// A connection over HTTP ends when it has had no request for so long.
 	connectionIdle = time.Hour
-	closeTimeout   = 30 * time.Second
-	// disconnectGrace is how long a call goes on whose client has hung up.
-	disconnectGrace = 5 * time.Second
 )
-
-var errHungUp = errors.New("the client has hung up")
 
 // Handler serves the protocol's streamable HTTP transport at one path. Each
 // caller sees its own connections only.
 type Handler struct {
-	// Dial returns a client of the daemon for the caller of a request.
-	Dial    func(r *http.Request) Daemon
-	Options Options
+	dial     func(r *http.Request) Daemon
+	options  Options
+	protocol http.Handler
 
 	mu          sync.Mutex
-	connections map[string]*held
+	connections map[string]*Connection // by id
 	over        bool
 }
 
-// held is a connection and whose it is.
-type held struct {
-	*Connection
-	id     string
-	caller string
+// connectionKey is the context's, of the connection that a request belongs to.
+type connectionKey struct{}
 
-	mu     sync.Mutex
-	active int // requests
-	idle   *time.Timer
+// NewHandler returns a handler without connections. dial returns a client of the
+// daemon for the caller of a request.
+func NewHandler(dial func(r *http.Request) Daemon, o Options) *Handler {
+	server := func(r *http.Request) *sdk.Server {
+		return r.Context().Value(connectionKey{}).(*Connection).server
+	}
+	return &Handler{dial: dial, options: o, connections: map[string]*Connection{},
+		protocol: sdk.NewStreamableHTTPHandler(server, &sdk.StreamableHTTPOptions{
+			SessionTimeout:             connectionIdle,
+			MaxRequestBodyBytes:        MaxMessage,
+			DisableLocalhostProtection: true, // the daemon's own looks at Host, and knows which are allowed
+		})}
 }
 
 // Post takes one message of a client.
@@ -60,48 +63,83 @@ func (h *Handler) Post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if refused := checkVersion(r); refused != nil {
-		transport.WriteJSON(w, http.StatusBadRequest, failed(idOf(body), refused))
-		return nil
+	if err := checkMessage(body); err != nil {
+		return err
 	}
-	m, refused := parse(body)
-	if refused != nil {
-		transport.WriteJSON(w, http.StatusBadRequest, failed(nil, refused))
-		return nil
+	var c *Connection
+	begun := r.Header.Get(sessionHeader) == ""
+	if begun {
+		c, err = h.begin(r)
+	} else {
+		c, err = h.find(r)
 	}
-	c, err := h.connection(r, m)
 	if err != nil {
 		return err
 	}
-	defer c.leave(h)
-	if !m.isRequest() {
-		if m.isCall() {
-			c.handle(r.Context(), m, nil)
-		}
-		w.WriteHeader(http.StatusAccepted)
-		return nil
+	if begun {
+		defer h.watch(c)
 	}
-	if m.Method == "initialize" && r.Header.Get(sessionHeader) == "" {
-		w.Header().Set(sessionHeader, c.id)
-		defer func() {
-			if !c.initialized() {
-				_ = h.finish(r.Context(), c) // it has made nothing yet
-			}
-		}()
+	r = r.WithContext(context.WithValue(r.Context(), connectionKey{}, c))
+	if len(body) > maxPlain {
+		defer h.displace(c, r)
 	}
-	ctx, stop := lingering(r.Context())
-	defer stop()
-	if m.Method == "tools/call" && accepts(r, "text/event-stream") {
-		stream(w, func(notify notifier) *answer { return c.handle(ctx, m, notify) })
-		return nil
+	r.Body = io.NopCloser(&readOnce{body})
+	return c.posts.serve(w, r, h.protocol)
+}
+
+// checkMessage refuses what the SDK would take without a bound.
+func checkMessage(body []byte) error {
+	if bytes.TrimSpace(body)[0] == '[' {
+		return transport.BadRequest("invalid_json", "", "send one message at a time: batches are not part of the protocol any more")
 	}
-	if a := c.handle(ctx, m, nil); a != nil {
-		transport.WriteJSON(w, http.StatusOK, a)
-		return nil
+	var message map[string]shortJSON // unlike a struct's, its names are exact
+	if err := json.Unmarshal(body, &message); err != nil {
+		return transport.BadRequest("invalid_json", "", "the body is not a JSON object: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
-	w.WriteHeader(http.StatusAccepted) // cancelled meanwhile
+	if len(body) > maxPlain && string(message["method"]) != `"tools/call"` {
+		return &transport.Error{Status: http.StatusRequestEntityTooLarge, Type: transport.TypeInvalid, Code: "body_too_large",
+			Message: fmt.Sprintf("a message that is no call of a tool may have %d KiB", maxPlain>>10)}
+	}
 	return nil
 }
+
+// shortJSON is a JSON value that is not copied if it is long.
+type shortJSON string
+
+func (s *shortJSON) UnmarshalJSON(text []byte) error {
+	if *s = ""; len(text) <= maxClip {
+		*s = shortJSON(text)
+	}
+	return nil
+}
+
+// readOnce reads from a text and does not keep it.
+type readOnce struct{ rest []byte }
+
+func (r *readOnce) Read(p []byte) (int, error) {
+	n := copy(p, r.rest)
+	if r.rest = r.rest[n:]; len(r.rest) == 0 {
+		r.rest = nil
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// displace takes a large message out of the SDK, which holds on to the last one
+// of each connection (v1.8.0: the array of its queue), by a small one.
+func (h *Handler) displace(c *Connection, r *http.Request) {
+	small := r.Clone(context.WithoutCancel(r.Context()))
+	small.Header = http.Header{sessionHeader: {c.id}, "Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	small.Body = io.NopCloser(strings.NewReader(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`))
+	h.protocol.ServeHTTP(discarded{}, small)
+}
+
+// discarded is an answer that nobody reads.
+type discarded http.Header
+
+func (d discarded) Header() http.Header          { return http.Header(d) }
+func (discarded) Write(text []byte) (int, error) { return len(text), nil }
+func (discarded) WriteHeader(int)                {}
 
 // Delete ends a connection.
 func (h *Handler) Delete(w http.ResponseWriter, r *http.Request) error {
@@ -137,16 +175,9 @@ func (h *Handler) Close(ctx context.Context) error {
 	return joined
 }
 
-// connection finds the one that a request belongs to, or begins it.
-func (h *Handler) connection(r *http.Request, m *message) (*held, error) {
-	if r.Header.Get(sessionHeader) != "" || m.Method != "initialize" {
-		c, err := h.find(r)
-		if err != nil {
-			return nil, err
-		}
-		c.enter()
-		return c, nil
-	}
+// begin adds a connection. It is found by its id, which nobody knows before the
+// first request has been answered.
+func (h *Handler) begin(r *http.Request) (*Connection, error) {
 	caller := transport.Caller(r).ID
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -159,22 +190,39 @@ func (h *Handler) connection(r *http.Request, m *message) (*held, error) {
 			n++
 		}
 	}
-	if n >= maxConnections {
-		return nil, &transport.Error{Status: http.StatusTooManyRequests, Type: transport.TypeRateLimit, Code: "capacity", RetryAfter: time.Minute,
-			Message: fmt.Sprintf("you have %d MCP connections, which is the most; end one by DELETE", maxConnections)}
+	full := ""
+	switch {
+	case n >= maxConnections:
+		full = fmt.Sprintf("you have %d MCP connections, which is the most; end one by DELETE", maxConnections)
+	case len(h.connections) >= maxAllConnections:
+		full = fmt.Sprintf("there are %d MCP connections, which is the most; try again later", maxAllConnections)
 	}
-	c := &held{Connection: NewConnection(h.Dial(r), h.Options), id: "mcp_" + rand.Text(), caller: caller, active: 1}
-	if h.connections == nil {
-		h.connections = map[string]*held{}
+	if full != "" {
+		return nil, &transport.Error{Status: http.StatusTooManyRequests, Type: transport.TypeRateLimit, Code: "capacity", RetryAfter: time.Minute, Message: full}
 	}
+	c := newConnection(h.dial(r), h.options, "mcp_"+rand.Text())
+	c.caller = caller
 	h.connections[c.id] = c
 	return c, nil
 }
 
-func (h *Handler) find(r *http.Request) (*held, error) {
+// watch finishes a connection when the SDK has ended it, which it has already if
+// the first request was not "initialize".
+func (h *Handler) watch(c *Connection) {
+	for s := range c.server.Sessions() {
+		go func() {
+			_ = s.Wait()
+			_ = h.finish(context.Background(), c) // what is left of it ends with its lease
+		}()
+		return
+	}
+	_ = h.finish(context.Background(), c) // it has made nothing yet
+}
+
+func (h *Handler) find(r *http.Request) (*Connection, error) {
 	id := r.Header.Get(sessionHeader)
 	if id == "" {
-		return nil, transport.BadRequest("missing_field", "", "begin with the request \"initialize\", and send the %s of its answer with all others", sessionHeader)
+		return nil, transport.BadRequest("missing_field", "", "name the MCP session in the header %s", sessionHeader)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -187,150 +235,15 @@ func (h *Handler) find(r *http.Request) (*held, error) {
 }
 
 // finish ends a connection, which nobody finds any more.
-func (h *Handler) finish(ctx context.Context, c *held) error {
+func (h *Handler) finish(ctx context.Context, c *Connection) error {
 	h.mu.Lock()
+	_, there := h.connections[c.id]
 	delete(h.connections, c.id)
 	h.mu.Unlock()
+	if !there {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	err := c.Close(ctx)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.idle != nil {
-		c.idle.Stop()
-	}
-	return err
-}
-
-func (c *held) enter() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.active++
-	if c.idle != nil {
-		c.idle.Stop()
-	}
-}
-
-// leave ends a request's use of a connection. One that nobody uses for long ends.
-func (c *held) leave(h *Handler) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.active--; c.active > 0 || c.ctx.Err() != nil {
-		return
-	}
-	c.idle = time.AfterFunc(connectionIdle, func() {
-		c.mu.Lock()
-		used := c.active > 0
-		c.mu.Unlock()
-		if !used {
-			_ = h.finish(context.Background(), c) // what is left of it ends with its lease
-		}
-	})
-}
-
-// lingering returns a context that outlives another one by the grace.
-func lingering(of context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(of))
-	stop := context.AfterFunc(of, func() {
-		time.AfterFunc(disconnectGrace, func() { cancel(errHungUp) })
-	})
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
-// checkVersion refuses versions that are not spoken, in the way by which clients
-// find out which are.
-func checkVersion(r *http.Request) *rpcError {
-	asked := r.Header.Get(versionHeader)
-	if asked == "" || slices.Contains(versions, asked) {
-		return nil
-	}
-	return &rpcError{Code: codeUnsupportedVersion, Message: fmt.Sprintf("version %q of the protocol is not spoken here", clip(asked)),
-		Data: map[string]any{"supported": versions, "requested": clip(asked)}}
-}
-
-// idOf is the id of a request, if it has one.
-func idOf(body []byte) json.RawMessage {
-	m, refused := parse(body)
-	if refused != nil {
-		return nil
-	}
-	return m.ID
-}
-
-func accepts(r *http.Request, kind string) bool {
-	for _, value := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(value, ",") {
-			name, _, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(name), kind) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// stream answers with server-sent events: what is said while do runs, and its
-// answer.
-func stream(w http.ResponseWriter, do func(notifier) *answer) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	e := &events{w: w, ended: make(chan struct{})}
-	defer e.end()
-	e.say(": begun\n\n") // sends the header
-	go e.beat()
-	if a := do(func(n notification) { e.message(n) }); a != nil {
-		e.message(a)
-	}
-}
-
-// events writes server-sent events until end. What is said after that is lost.
-type events struct {
-	mu    sync.Mutex
-	w     http.ResponseWriter
-	ended chan struct{}
-}
-
-func (e *events) say(text string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	select {
-	case <-e.ended:
-		return
-	default:
-	}
-	_, _ = io.WriteString(e.w, text) // a client that has gone is noticed by its context
-	_ = http.NewResponseController(e.w).Flush()
-}
-
-func (e *events) message(m any) {
-	text, err := json.Marshal(m)
-	if err != nil { // what the server says always marshals
-		panic(fmt.Errorf("encode a message: %w", err))
-	}
-	e.say("event: message\ndata: " + string(text) + "\n\n")
-}
-
-// beat says at times that the answer will come.
-func (e *events) beat() {
-	tick := time.NewTicker(transport.Heartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.ended:
-			return
-		case <-tick.C:
-			e.say(": alive\n\n")
-		}
-	}
-}
-
-func (e *events) end() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	close(e.ended)
+	return c.Close(ctx)
 }

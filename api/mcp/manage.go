@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	v1 "tcid/api/v1"
 )
 
@@ -19,7 +21,7 @@ type resetResult struct {
 }
 
 // reset waits for no run: it is there to end one as well.
-func (c *Connection) reset(ctx context.Context, a resetArguments) (*toolResult, error) {
+func (c *Connection) reset(ctx context.Context, _ *sdk.CallToolRequest, a resetArguments) (*sdk.CallToolResult, error) {
 	one, id, release, err := c.existing(a.Session)
 	if err != nil {
 		return nil, err
@@ -29,9 +31,9 @@ func (c *Connection) reset(ctx context.Context, a resetArguments) (*toolResult, 
 		if err := c.sessions.remove(ctx, one); err != nil {
 			return nil, fmt.Errorf("remove the session: %w", err)
 		}
-		return &toolResult{
-			Content:    []content{textContent(fmt.Sprintf("Session %q is removed with its files. The next use makes an empty one.", one.name))},
-			Structured: resetResult{one.name, false},
+		return &sdk.CallToolResult{
+			Content:           []sdk.Content{textContent(fmt.Sprintf("Session %q is removed with its files. The next use makes an empty one.", one.name))},
+			StructuredContent: resetResult{one.name, false},
 		}, nil
 	}
 	if _, err := c.sessions.daemon.Restart(ctx, id); err != nil {
@@ -40,10 +42,14 @@ func (c *Connection) reset(ctx context.Context, a resetArguments) (*toolResult, 
 		}
 		return nil, fmt.Errorf("restart Python: %w", err)
 	}
-	return &toolResult{
-		Content:    []content{textContent(fmt.Sprintf("Session %q has a new Python: variables and imports are gone, files are kept.", one.name))},
-		Structured: resetResult{one.name, true},
+	return &sdk.CallToolResult{
+		Content:           []sdk.Content{textContent(fmt.Sprintf("Session %q has a new Python: variables and imports are gone, files are kept.", one.name))},
+		StructuredContent: resetResult{one.name, true},
 	}, nil
+}
+
+type interruptArguments struct {
+	Session string `json:"session"`
 }
 
 type interruptResult struct {
@@ -51,9 +57,7 @@ type interruptResult struct {
 	WasRunning bool   `json:"was_running"`
 }
 
-func (c *Connection) interrupt(ctx context.Context, a struct {
-	Session string `json:"session"`
-}) (*toolResult, error) {
+func (c *Connection) interrupt(ctx context.Context, _ *sdk.CallToolRequest, a interruptArguments) (*sdk.CallToolResult, error) {
 	one, id, release, err := c.existing(a.Session)
 	if err != nil {
 		return nil, err
@@ -74,7 +78,7 @@ func (c *Connection) interrupt(ctx context.Context, a struct {
 	if busy {
 		text = fmt.Sprintf("The code in session %q is interrupted; the call that runs it returns.", one.name)
 	}
-	return &toolResult{Content: []content{textContent(text)}, Structured: interruptResult{one.name, busy}}, nil
+	return &sdk.CallToolResult{Content: []sdk.Content{textContent(text)}, StructuredContent: interruptResult{one.name, busy}}, nil
 }
 
 type listedSession struct {
@@ -89,7 +93,7 @@ type sessionsResult struct {
 	Sessions []listedSession `json:"sessions"`
 }
 
-func (c *Connection) listSessions(ctx context.Context, _ struct{}) (*toolResult, error) {
+func (c *Connection) listSessions(ctx context.Context, _ *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult, error) {
 	out := sessionsResult{Sessions: []listedSession{}}
 	for _, one := range c.sessions.all() {
 		one.mu.Lock()
@@ -117,5 +121,5 @@ func (c *Connection) listSessions(ctx context.Context, _ struct{}) (*toolResult,
 	if text == "" {
 		text = "There are no sessions yet: run_python makes one on first use.\n"
 	}
-	return &toolResult{Content: []content{textContent(text)}, Structured: out}, nil
+	return &sdk.CallToolResult{Content: []sdk.Content{textContent(text)}, StructuredContent: out}, nil
 }

@@ -2,14 +2,15 @@ package mcp
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"tcid/api/client"
 )
@@ -42,24 +43,15 @@ func parseURI(uri string) (session, name string, err error) {
 	return session, name, nil
 }
 
-type listedResource struct {
-	URI      string `json:"uri"`
-	Name     string `json:"name"`
-	Title    string `json:"title"`
-	MIMEType string `json:"mimeType,omitempty"`
-	Size     int64  `json:"size"`
-}
-
-func resourceTemplates() []map[string]string {
-	return []map[string]string{{
-		"uriTemplate": "tci://{session}/{+path}", "name": "session-file", "title": "File of a session",
-		"description": "A file in the working directory of a session made over this connection.",
-	}}
+// fileTemplate is of the resources' URIs.
+var fileTemplate = &sdk.ResourceTemplate{
+	URITemplate: "tci://{session}/{+path}", Name: "session-file", Title: "File of a session",
+	Description: "A file in the working directory of a session made over this connection.",
 }
 
 // listResources lists the files of all sessions.
-func (c *Connection) listResources(ctx context.Context) (any, *rpcError) {
-	list := []listedResource{}
+func (c *Connection) listResources(ctx context.Context) ([]*sdk.Resource, error) {
+	list := []*sdk.Resource{}
 	for _, one := range c.sessions.all() {
 		id, _ := one.state()
 		if id == "" {
@@ -70,47 +62,39 @@ func (c *Connection) listResources(ctx context.Context) (any, *rpcError) {
 		case gone(err):
 			continue // the next call of a tool tells of it
 		case err != nil:
-			return nil, refuse(codeInternal, "list the files of session %q: %v", one.name, err)
+			return nil, fmt.Errorf("list the files of session %q: %w", one.name, err)
 		}
 		for _, f := range regular(files.Data) {
 			if len(list) == maxResources {
 				break
 			}
-			list = append(list, listedResource{
+			list = append(list, &sdk.Resource{
 				URI: fileURI(one.name, f.Path), Name: f.Path, Title: one.name + ": " + f.Path, MIMEType: kindByName(f.Path), Size: f.Size})
 		}
 	}
-	return map[string]any{"resources": list}, nil
+	return list, nil
 }
 
-func (c *Connection) readResource(ctx context.Context, params json.RawMessage) (any, *rpcError) {
-	var in struct {
-		URI string `json:"uri"`
-	}
-	if err := decode(params, &in); err != nil {
-		return nil, err
-	}
-	session, name, err := parseURI(in.URI)
+func (c *Connection) readResource(ctx context.Context, r *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
+	session, name, err := parseURI(r.Params.URI)
 	if err != nil {
-		return nil, refuse(codeParams, "%v", err)
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: err.Error()}
 	}
 	text, kind, err := c.readFile(ctx, session, name)
 	if err != nil {
-		code := codeResourceNotFound
+		code := jsonrpc.CodeInvalidParams // as the SDK says it of a resource that there isn't
 		if client.IsUnreachable(err) || ctx.Err() != nil {
-			code = codeInternal
+			code = jsonrpc.CodeInternalError
 		}
-		return nil, refuse(code, "%s", advice(err))
+		return nil, &jsonrpc.Error{Code: int64(code), Message: advice(err)}
 	}
-	found := resource{URI: in.URI, MIMEType: kind}
-	if isText(text) {
-		s := string(text)
-		found.Text = &s
-	} else {
-		s := base64.StdEncoding.EncodeToString(text)
-		found.Blob = &s
+	found := &sdk.ResourceContents{URI: r.Params.URI, MIMEType: kind}
+	if len(text) > 0 && isText(text) {
+		found.Text = string(text)
+	} else { // the SDK leaves an empty text out
+		found.Blob = text
 	}
-	return map[string]any{"contents": []resource{found}}, nil
+	return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{found}}, nil
 }
 
 func (c *Connection) readFile(ctx context.Context, session, name string) (text []byte, kind string, err error) {

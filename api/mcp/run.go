@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"tcid/api/client"
 	v1 "tcid/api/v1"
 )
@@ -20,7 +22,9 @@ const (
 	// an answer can choose.
 	runOutput = 256 << 10
 	// stopTimeout bounds the wait for the end of code that was interrupted.
-	stopTimeout = 15 * time.Second
+	stopTimeout   = 15 * time.Second
+	progressEvery = time.Second
+	progressText  = 1000 // bytes of the end of the output
 )
 
 type runArguments struct {
@@ -29,7 +33,7 @@ type runArguments struct {
 	Timeout *float64 `json:"timeout"`
 }
 
-func (c *Connection) run(ctx context.Context, a runArguments, report progress) (*toolResult, error) {
+func (c *Connection) run(ctx context.Context, r *sdk.CallToolRequest, a runArguments) (*sdk.CallToolResult, error) {
 	timeout := defaultTimeout
 	if a.Timeout != nil {
 		timeout = *a.Timeout
@@ -53,7 +57,7 @@ func (c *Connection) run(ctx context.Context, a runArguments, report progress) (
 	if err != nil {
 		return nil, err
 	}
-	e, err := c.execute(ctx, id, v1.ExecSpec{Code: a.Code, Timeout: &timeout, MaxOutputBytes: runOutput}, report)
+	e, err := c.execute(ctx, id, v1.ExecSpec{Code: a.Code, Timeout: &timeout, MaxOutputBytes: runOutput}, r)
 	if err != nil {
 		if gone(err) {
 			return nil, one.lose(id, err)
@@ -65,7 +69,7 @@ func (c *Connection) run(ctx context.Context, a runArguments, report progress) (
 
 // execute runs code. When the call ends first, the code is interrupted and waited
 // for, so that the session can be used again with all its variables.
-func (c *Connection) execute(ctx context.Context, id string, spec v1.ExecSpec, report progress) (v1.Execution, error) {
+func (c *Connection) execute(ctx context.Context, id string, spec v1.ExecSpec, r *sdk.CallToolRequest) (v1.Execution, error) {
 	type outcome struct {
 		e   v1.Execution
 		err error
@@ -81,7 +85,7 @@ func (c *Connection) execute(ctx context.Context, id string, spec v1.ExecSpec, r
 	}()
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
-	go report.watch(watched, *spec.Timeout, f.end)
+	go f.report(watched, r, *spec.Timeout)
 	select {
 	case o := <-done:
 		return o.e, o.err
@@ -150,6 +154,32 @@ func (f *follower) end() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.last
+}
+
+// report tells a client that asked for it about once a second how long the code
+// has run, and what it has shown last, until ctx ends.
+func (f *follower) report(ctx context.Context, r *sdk.CallToolRequest, total float64) {
+	token := r.Params.GetProgressToken()
+	if token == nil {
+		return
+	}
+	begun := time.Now()
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		took := time.Since(begun).Seconds()
+		text := f.end()
+		if text == "" {
+			text = fmt.Sprintf("running for %.0f s", took)
+		}
+		// A client that has gone is noticed elsewhere.
+		_ = r.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: took, Total: total, Message: text})
+	}
 }
 
 // mend says what to do about refusals of a run.

@@ -10,99 +10,61 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// tool describes a tool to models and programs.
-type tool struct {
-	Name         string         `json:"name"`
-	Title        string         `json:"title"`
-	Description  string         `json:"description"`
-	InputSchema  map[string]any `json:"inputSchema"`
-	OutputSchema map[string]any `json:"outputSchema"`
-	Annotations  annotations    `json:"annotations"`
+// addTools gives the server its tools. The SDK would check arguments by their
+// schemas too, by copies of files of megabytes, and with less to say to a model.
+func (c *Connection) addTools() {
+	handlers := map[string]sdk.ToolHandler{
+		"run_python":        with(c.run),
+		"upload_file":       with(c.upload),
+		"download_file":     with(c.download),
+		"list_files":        with(c.listFiles),
+		"reset_session":     with(c.reset),
+		"list_sessions":     with(c.listSessions),
+		"interrupt_session": with(c.interrupt),
+	}
+	for _, t := range tools() {
+		c.server.AddTool(t, handlers[t.Name])
+	}
 }
 
-// annotations are hints; all are said, since their defaults are not ours.
-type annotations struct {
-	ReadOnly    bool `json:"readOnlyHint"`
-	Destructive bool `json:"destructiveHint"`
-	Idempotent  bool `json:"idempotentHint"`
-	OpenWorld   bool `json:"openWorldHint"`
-}
-
-// callTool runs a tool. What goes wrong within it is for the model to read.
-func (c *Connection) callTool(ctx context.Context, params json.RawMessage, notify notifier) (any, *rpcError) {
-	var in struct {
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
-		Meta      struct {
-			ProgressToken json.RawMessage `json:"progressToken"`
-		} `json:"_meta"`
-	}
-	if err := decode(params, &in); err != nil {
-		return nil, err
-	}
-	report := progress{token: in.Meta.ProgressToken, notify: notify}
-	var result *toolResult
-	var err error
-	switch in.Name {
-	case "run_python":
-		result, err = with(ctx, in.Arguments, func(ctx context.Context, a runArguments) (*toolResult, error) { return c.run(ctx, a, report) })
-	case "upload_file":
-		result, err = with(ctx, in.Arguments, c.upload)
-	case "download_file":
-		result, err = with(ctx, in.Arguments, c.download)
-	case "list_files":
-		result, err = with(ctx, in.Arguments, c.listFiles)
-	case "reset_session":
-		result, err = with(ctx, in.Arguments, c.reset)
-	case "list_sessions":
-		result, err = with(ctx, in.Arguments, c.listSessions)
-	case "interrupt_session":
-		result, err = with(ctx, in.Arguments, c.interrupt)
-	default:
-		return nil, refuse(codeParams, "there is no tool %q", clip(in.Name))
-	}
-	var wrong *argumentError
-	if errors.As(err, &wrong) {
-		err = toolError("%v; %s takes: %s", err, in.Name, known(in.Name))
-	}
-	if err != nil {
-		return failure(err), nil
-	}
-	return result, nil
-}
-
-// with reads a tool's arguments and calls it. Wrong arguments are the model's
-// mistake, which it can mend.
-func with[A any](ctx context.Context, arguments json.RawMessage, call func(context.Context, A) (*toolResult, error)) (*toolResult, error) {
-	var a A
-	if len(arguments) > 0 {
-		decoder := json.NewDecoder(bytes.NewReader(arguments))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&a); err != nil {
-			return nil, &argumentError{err}
+// with reads a tool's arguments and calls it. What goes wrong is for the model to
+// read; wrong arguments are its own mistake, which it can mend.
+func with[A any](call func(context.Context, *sdk.CallToolRequest, A) (*sdk.CallToolResult, error)) sdk.ToolHandler {
+	return func(ctx context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		var a A
+		if len(r.Params.Arguments) > 0 {
+			decoder := json.NewDecoder(bytes.NewReader(r.Params.Arguments))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&a); err != nil {
+				return failure(toolError("%s; %s takes: %s", wrongArgument(err), r.Params.Name, known(r.Params.Name))), nil
+			}
 		}
+		result, err := call(ctx, r, a)
+		if err != nil {
+			return failure(err), nil
+		}
+		return result, nil
 	}
-	return call(ctx, a)
 }
 
-// argumentError says what is wrong with a tool's arguments.
-type argumentError struct{ err error }
-
-func (e *argumentError) Error() string {
+// wrongArgument says what is wrong with a tool's arguments.
+func wrongArgument(err error) string {
 	var kind *json.UnmarshalTypeError
-	if errors.As(e.err, &kind) && kind.Field != "" {
+	if errors.As(err, &kind) && kind.Field != "" {
 		return fmt.Sprintf("the argument %s must not be a JSON %s", kind.Field, kind.Value)
 	}
-	return "the arguments are wrong: " + clip(strings.TrimPrefix(e.err.Error(), "json: "))
+	return "the arguments are wrong: " + clip(strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // known names a tool's arguments.
 func known(name string) string {
 	for _, t := range tools() {
 		if t.Name == name {
-			properties, _ := t.InputSchema["properties"].(map[string]any)
+			properties := t.InputSchema.(map[string]any)["properties"].(map[string]any)
 			return strings.Join(slices.Sorted(maps.Keys(properties)), ", ")
 		}
 	}
@@ -136,9 +98,14 @@ func sessionProperty() map[string]any {
 	return withDefault(property("string", "Name of the session, of your choice; made on first use. Sessions share nothing."), defaultSession)
 }
 
-// tools are made when they are first asked for: a package's variables are
-// initialised in every container start.
-var tools = sync.OnceValue(func() []tool {
+// hints are those of a tool; all are said, since their defaults are not ours.
+func hints(readOnly, destructive, idempotent bool) *sdk.ToolAnnotations {
+	openWorld := false
+	return &sdk.ToolAnnotations{ReadOnlyHint: readOnly, DestructiveHint: &destructive, IdempotentHint: idempotent, OpenWorldHint: &openWorld}
+}
+
+// tools are the same for all connections.
+var tools = sync.OnceValue(func() []*sdk.Tool {
 	text, optionalText := property("string", ""), map[string]any{"type": []string{"string", "null"}}
 	number, flag := map[string]any{"type": "integer"}, map[string]any{"type": "boolean"}
 	delete(text, "description")
@@ -148,7 +115,7 @@ var tools = sync.OnceValue(func() []tool {
 		"path": text, "type": text, "size": number, "uri": text})
 	listOf := func(item map[string]any) map[string]any { return map[string]any{"type": "array", "items": item} }
 	named := map[string]any{"session": sessionProperty()}
-	return []tool{{
+	return []*sdk.Tool{{
 		Name: "run_python", Title: "Run Python",
 		Description: "Runs Python code in a stateful, isolated session and returns what it printed, the value of its last expression, " +
 			"displayed images (such as matplotlib charts), the error if it raised, and the files it changed. Variables, imports and files stay for later calls. " +
@@ -174,7 +141,7 @@ var tools = sync.OnceValue(func() []tool {
 			"state_lost":  property("boolean", "Variables of earlier calls were lost; files were kept."),
 			"duration_ms": map[string]any{"type": "number"},
 		}),
-		Annotations: annotations{Destructive: true},
+		Annotations: hints(false, true, false),
 	}, {
 		Name: "upload_file", Title: "Upload a file",
 		Description: "Writes a file into a session's working directory, in the place of one of that name. Directories are made.",
@@ -185,7 +152,7 @@ var tools = sync.OnceValue(func() []tool {
 			"session":  sessionProperty(),
 		}),
 		OutputSchema: object([]string{"session", "path", "size", "uri"}, map[string]any{"session": text, "path": text, "size": number, "uri": text}),
-		Annotations:  annotations{Destructive: true, Idempotent: true},
+		Annotations:  hints(false, true, true),
 	}, {
 		Name: "download_file", Title: "Download a file",
 		Description: "Returns a file of a session: text as text, PNG, JPEG, GIF and WebP as an image, anything else as base64. Large files come in parts: go on at next_offset.",
@@ -201,7 +168,7 @@ var tools = sync.OnceValue(func() []tool {
 			"encoding": oneOf("", "text", "base64", "image"), "content": text, "offset": number,
 			"next_offset": map[string]any{"type": []string{"integer", "null"}, "description": "Where the next part begins; null at the end."},
 		}),
-		Annotations: annotations{ReadOnly: true, Idempotent: true},
+		Annotations: hints(true, false, true),
 	}, {
 		Name: "list_files", Title: "List files",
 		Description: "Lists the files of a session's working directory.",
@@ -211,7 +178,7 @@ var tools = sync.OnceValue(func() []tool {
 			"recursive": withDefault(property("boolean", "Also what lies in its directories."), true),
 		}),
 		OutputSchema: object([]string{"session", "files", "truncated"}, map[string]any{"session": text, "files": listOf(listed), "truncated": flag}),
-		Annotations:  annotations{ReadOnly: true, Idempotent: true},
+		Annotations:  hints(true, false, true),
 	}, {
 		Name: "reset_session", Title: "Reset a session",
 		Description: "Gives a session a new Python: variables and imports are lost, running code is stopped. With keep_files false the session is removed with its files, and the next use makes an empty one.",
@@ -220,7 +187,7 @@ var tools = sync.OnceValue(func() []tool {
 			"keep_files": withDefault(property("boolean", "Whether files stay."), true),
 		}),
 		OutputSchema: object([]string{"session", "files_kept"}, map[string]any{"session": text, "files_kept": flag}),
-		Annotations:  annotations{Destructive: true, Idempotent: true},
+		Annotations:  hints(false, true, true),
 	}, {
 		Name: "list_sessions", Title: "List sessions",
 		Description: "Lists the sessions made over this connection.",
@@ -228,14 +195,14 @@ var tools = sync.OnceValue(func() []tool {
 		OutputSchema: object([]string{"sessions"}, map[string]any{"sessions": listOf(object(
 			[]string{"session", "state", "runs", "age_seconds", "memory_mb"}, map[string]any{
 				"session": text, "state": oneOf("", "ready", "busy", "ended"), "runs": number, "age_seconds": number, "memory_mb": number}))}),
-		Annotations: annotations{ReadOnly: true, Idempotent: true},
+		Annotations: hints(true, false, true),
 	}, {
 		Name: "interrupt_session", Title: "Interrupt a session",
 		Description: "Stops the code that another call runs in a session, as Ctrl-C would; that call returns, variables are kept.",
 		InputSchema: object(nil, named),
 		OutputSchema: object([]string{"session", "was_running"}, map[string]any{
 			"session": text, "was_running": flag}),
-		Annotations: annotations{Idempotent: true},
+		Annotations: hints(false, false, true),
 	}}
 })
 

@@ -29,26 +29,33 @@ func TestMCPOverRawHTTP(t *testing.T) {
 		status   int
 		want     string
 	}{
-		"no session":       {"", runMessage("1"), nil, 400, "initialize"},
-		"unknown session":  {"mcp_none", runMessage("1"), nil, 404, "session_not_found"},
-		"not JSON":         {id, "{", nil, 400, "-32700"},
-		"batch":            {id, "[]", nil, 400, "batches"},
-		"no version":       {id, `{"id":1,"method":"ping"}`, nil, 400, "jsonrpc"},
-		"id of null":       {id, `{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, "string or a number"},
-		"id of an object":  {id, `{"jsonrpc":"2.0","id":{},"method":"ping"}`, nil, 400, "string or a number"},
-		"neither":          {id, `{"jsonrpc":"2.0","id":1}`, nil, 400, "neither"},
-		"notification":     {id, `{"jsonrpc":"2.0","method":"notifications/none"}`, nil, 202, ""},
-		"answer":           {id, `{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 202, ""},
-		"ping":             {id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil, 200, `"result":{}`},
-		"unknown method":   {id, `{"jsonrpc":"2.0","id":1,"method":"prompts/list"}`, nil, 200, "-32601"},
-		"unknown tool":     {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"rm"}}`, nil, 200, "-32602"},
-		"wrong parameters": {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}`, nil, 200, "-32602"},
-		"second handshake": {id, initialize, nil, 200, "already"},
-		"future version":   {id, `{"jsonrpc":"2.0","id":7,"method":"ping"}`, map[string]string{"Mcp-Protocol-Version": "2099-01-01"}, 400, `"supported":["2025-11-25"`},
-		"not JSON's type":  {id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, map[string]string{"Content-Type": "text/plain"}, 415, "application/json"},
-		"too large":        {id, strings.Repeat(" ", 17<<20) + `{"jsonrpc":"2.0","id":1,"method":"ping"}`, nil, 413, "body_too_large"},
-		"deep":             {id, `{"jsonrpc":"2.0","id":1,"method":"ping","params":` + strings.Repeat("[", 100_000), nil, 400, "error"},
-		"plain answer":     {id, runMessage("6*7"), map[string]string{"Accept": "application/json"}, 200, `"result":42`},
+		"no session":         {"", runMessage("1"), nil, 200, "initialization"},
+		"no session, a ping": {"", ping, nil, 200, `"result":{}`},
+		"unknown session":    {"mcp_none", runMessage("1"), nil, 404, "session_not_found"},
+		"not JSON":           {id, "{", nil, 400, "invalid_json"},
+		"batch":              {id, "[]", nil, 400, "batches"},
+		"spaced batch":       {id, "\n [" + ping + "]", nil, 400, "batches"},
+		"no version":         {id, `{"id":1,"method":"ping"}`, nil, 400, "version tag"},
+		"id of null":         {id, `{"jsonrpc":"2.0","id":null,"method":"ping"}`, nil, 400, "missing id"},
+		"id of an object":    {id, `{"jsonrpc":"2.0","id":{},"method":"ping"}`, nil, 400, "invalid ID"},
+		"notification":       {id, `{"jsonrpc":"2.0","method":"notifications/none"}`, nil, 400, "unsupported"},
+		"answer":             {id, `{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 202, ""},
+		"ping":               {id, ping, nil, 200, `"result":{}`},
+		"unknown method":     {id, `{"jsonrpc":"2.0","id":1,"method":"none/none"}`, nil, 400, "unsupported"},
+		"unknown tool":       {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"rm"}}`, nil, 200, "-32602"},
+		"wrong parameters":   {id, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}`, nil, 200, "-32602"},
+		"second handshake":   {id, initialize, nil, 200, "duplicate"},
+		"past version":       {id, ping, map[string]string{"Mcp-Protocol-Version": "2023-01-01"}, 400, "2025-11-25"},
+		"future version":     {id, ping, map[string]string{"Mcp-Protocol-Version": "2099-01-01"}, 400, `"supported":["2025-11-25"`},
+		"not JSON's type":    {id, ping, map[string]string{"Content-Type": "text/plain"}, 415, "application/json"},
+		"no events":          {id, ping, map[string]string{"Accept": "application/json"}, 400, "text/event-stream"},
+		"too large":          {id, strings.Repeat(" ", 17<<20) + ping, nil, 413, "body_too_large"},
+		"deep":               {id, `{"jsonrpc":"2.0","id":1,"method":"ping","params":` + strings.Repeat("[", 100_000), nil, 400, "error"},
+		"deep and valid":     {id, `{"jsonrpc":"2.0","id":1,"method":"ping","params":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, nil, 400, "nesting"},
+		"many values":        {id, `{"jsonrpc":"2.0","id":1,"method":"ping","params":[` + strings.Repeat("{},", 100_000) + `{}]}`, nil, 400, "values"},
+		"our own header":     {id, runMessage("6*7"), map[string]string{"Tcid-Post": "x"}, 200, `"result":42`},
+		"2026-07-28":         {"", modern("tools/list"), map[string]string{"Mcp-Protocol-Version": "2026-07-28"}, 400, `"supported":["2025-11-25"`},
+		"2026-07-28, asked":  {"", modern("server/discover"), map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "server/discover"}, 200, `"supportedVersions":["2025-11-25"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rawRequest(callContext(t), t, x.id, x.body)
@@ -114,6 +121,14 @@ func TestMCPOverRawHTTP(t *testing.T) {
 			}
 		}
 	})
+	// What begins no connection leaves none, or the next would find no room.
+	t.Run("strays", func(t *testing.T) {
+		for range 200 {
+			if got := rawPost(t, c, "", ping); !strings.Contains(got, `"result":{}`) {
+				t.Fatalf("got %s", got)
+			}
+		}
+	})
 	t.Run("too many", func(t *testing.T) {
 		var last int
 		for range 130 {
@@ -139,16 +154,7 @@ func TestMCPConnectionsComeAndGo(t *testing.T) {
 		if run {
 			rawPost(t, c, id, runMessage("x = 1"))
 		}
-		r := rawRequest(callContext(t), t, id, "")
-		r.Method = http.MethodDelete
-		resp, err := c.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusNoContent {
-			t.Fatalf("DELETE: %s", resp.Status)
-		}
+		mcpDelete(t, c, id)
 	}
 	for range 20 {
 		cycle(true)
@@ -159,6 +165,14 @@ func TestMCPConnectionsComeAndGo(t *testing.T) {
 	}
 	d.calm(t, open, resident, 16<<10)
 	d.awaitSessions(0)
+}
+
+const ping = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+
+// modern is a request as of 2026-07-28, which has no handshake.
+func modern(method string) string {
+	return `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientInfo":{"name":"raw","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
 }
 
 const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"tcid/api/client"
+	"tcid/api/transport"
 	v1 "tcid/api/v1"
 )
 
@@ -169,16 +171,7 @@ func TestMCPClientGone(t *testing.T) {
 		if got := rawPost(t, c, id, runMessage("i >= 0")); !strings.Contains(got, `"result":true`) {
 			t.Errorf("got %s", got)
 		}
-		r := rawRequest(callContext(t), t, id, "")
-		r.Method = http.MethodDelete
-		resp, err := c.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusNoContent {
-			t.Errorf("DELETE: %s", resp.Status)
-		}
+		mcpDelete(t, c, id)
 		d.awaitSessions(0)
 	})
 	t.Run("daemon stops", func(t *testing.T) {
@@ -191,6 +184,58 @@ func TestMCPClientGone(t *testing.T) {
 			t.Errorf("the daemon took %v to stop", took)
 		}
 	})
+}
+
+// A call that takes long says that it will come, and more than so many are not
+// begun; the end of the connection is that of all.
+func TestMCPManyLongCalls(t *testing.T) {
+	d := start(t)
+	c := d.unixHTTP(t)
+	id := rawConnect(t, c)
+	answers := make(chan string, 64)
+	for range 64 {
+		go func() {
+			message := strings.Replace(runMessage("import time\ntime.sleep(50)"), `"id":1`, `"id":"`+rand.Text()+`"`, 1)
+			resp, err := c.Do(rawRequest(callContext(t), t, id, message))
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			defer resp.Body.Close()
+			text, _ := io.ReadAll(resp.Body)
+			answers <- string(text)
+		}()
+	}
+	begun := time.Now()
+	for got := ""; !strings.Contains(got, "64 requests are under way"); got = rawPost(t, c, id, ping) {
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("got %s", got)
+		}
+	}
+	time.Sleep(transport.Heartbeat + time.Second - time.Since(begun))
+	mcpDelete(t, c, id)
+	for range 64 {
+		has(t, <-answers, ": alive\n\n")
+	}
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("the calls went on for %v", took)
+	}
+	d.awaitSessions(0)
+}
+
+// mcpDelete ends a connection.
+func mcpDelete(t *testing.T, c *http.Client, id string) {
+	t.Helper()
+	r := rawRequest(callContext(t), t, id, "")
+	r.Method = http.MethodDelete
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Errorf("DELETE: %s", resp.Status)
+	}
 }
 
 // awaitBusy waits until a session runs code.

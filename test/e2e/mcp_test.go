@@ -165,6 +165,13 @@ func TestMCP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := d.sessionCount()
 			a := connect(t, way(t, d), nil)
+			version := "2026-07-28"
+			if name == "http" { // that version has no sessions over HTTP
+				version = "2025-11-25"
+			}
+			if got := a.InitializeResult().ProtocolVersion; got != version {
+				t.Errorf("version %s, want %s", got, version)
+			}
 			t.Run("tools", func(t *testing.T) { mcpTools(&agent{a.ClientSession, t}) })
 			t.Run("chart", func(t *testing.T) { mcpChart(&agent{a.ClientSession, t}) })
 			t.Run("files", func(t *testing.T) { mcpFiles(&agent{a.ClientSession, t}) })
@@ -314,6 +321,13 @@ func mcpResources(a *agent) {
 	if at < 0 || list.Resources[at].Size != 4 || list.Resources[at].MIMEType != "text/plain" {
 		a.t.Fatalf("the file is not among the resources: %+v", list.Resources)
 	}
+	a.run("res", "open('empty.txt', 'w').close()\nopen('bytes', 'wb').write(bytes(range(256)))")
+	for name, want := range map[string]string{"empty.txt": "", "bytes": string(allBytes())} {
+		read, err := a.ReadResource(callContext(a.t), &sdk.ReadResourceParams{URI: "tci://res/" + name})
+		if err != nil || len(read.Contents) != 1 || read.Contents[0].Blob == nil || string(read.Contents[0].Blob) != want {
+			a.t.Errorf("%s: %+v, %v", name, read, err)
+		}
+	}
 	read, err := a.ReadResource(callContext(a.t), &sdk.ReadResourceParams{URI: list.Resources[at].URI})
 	if err != nil || len(read.Contents) != 1 || read.Contents[0].Text != "text" {
 		a.t.Errorf("got %+v, %v", read, err)
@@ -327,6 +341,13 @@ func mcpResources(a *agent) {
 	if err != nil || len(templates.ResourceTemplates) != 1 {
 		a.t.Errorf("got %+v, %v", templates, err)
 	}
+}
+
+func allBytes() (all []byte) {
+	for i := range 256 {
+		all = append(all, byte(i))
+	}
+	return all
 }
 
 func mcpErrors(a *agent) {
