@@ -144,20 +144,6 @@ func (d *domain) allowClone(paths map[string]string) error {
 	return nil
 }
 
-// takeIn moves a zygote into the domain's cgroups in the hierarchies where its
-// kernels stay with it.
-func (d *domain) takeIn(zygote int) error {
-	for controller, dir := range d.group.GetPaths() {
-		if d.group.binds(controller) {
-			continue
-		}
-		if err := writeFile(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(zygote)); err != nil {
-			return fmt.Errorf("place a zygote: %w", err)
-		}
-	}
-	return nil
-}
-
 func (d *domain) removeGroup() error {
 	if d.group == nil {
 		return nil

@@ -182,24 +182,24 @@ func (x *box) inspectCgroups(pid int) error {
 	if err != nil {
 		return fmt.Errorf("look at its cgroups: %w", err)
 	}
-	if want := x.kernelCgroups(x.facts.cgroups); !bytes.Equal(got, want) {
+	want := x.facts.cgroups
+	if x.used > 0 {
+		want = x.ownCgroups(want)
+	}
+	if !bytes.Equal(got, want) {
 		return fmt.Errorf("it is in the cgroups %q, not %q", got, want)
 	}
 	return nil
 }
 
-// kernelCgroups turns the init's line of each hierarchy ("4:memory:/PATH/ID") into
-// the kernel's: of a later use that has a leaf of its own there, or of the domain.
-func (x *box) kernelCgroups(of []byte) []byte {
+// ownCgroups turns the init's line of each hierarchy ("4:memory:/PATH/ID") into that
+// of a use that has a leaf of its own there.
+func (x *box) ownCgroups(of []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(of) {
-		parent := slices.Clip(bytes.TrimSuffix(line, []byte("/"+x.id+"\n"))) // appending copies
 		controllers := strings.Split(string(bytes.SplitN(line, []byte(":"), 3)[1]), ",")
-		switch {
-		case !slices.ContainsFunc(controllers, x.group.binds):
-			line = append(parent, '\n')
-		case x.used > 0 && (x.leaf.v2 || slices.ContainsFunc(controllers, isAccounted)):
-			line = append(parent, "/"+x.leafName()+"\n"...)
+		if x.leaf.v2 || slices.ContainsFunc(controllers, isAccounted) {
+			line = append(bytes.TrimSuffix(slices.Clone(line), []byte(x.id+"\n")), x.leafName()+"\n"...)
 		}
 		out = append(out, line...)
 	}

@@ -38,15 +38,6 @@ type leaf struct {
 // use at a time: processor time is told as a difference anyhow.
 var accounted = []string{"memory", "pids"}
 
-// binding are the controllers, of v1, whose cgroups limit a session or are used to
-// end it. In all other hierarchies a forked kernel stays in its domain's cgroup,
-// where its zygote is: moving a process takes longer than anything else about one.
-var binding = []string{"memory", "pids", "cpu", "cpuacct", "devices", "freezer"}
-
-// binds tells whether a container's cgroup in a hierarchy, named by its
-// controller, is for its forked kernels too.
-func (g *group) binds(controller string) bool { return g.v2 || slices.Contains(binding, controller) }
-
 // ownLeaf is the container's own cgroup.
 func (c *container) ownLeaf() *leaf {
 	return &leaf{group: c.group, paths: c.group.GetPaths(), v2: c.group.v2, meter: c.meter, shared: c.meter}
@@ -125,13 +116,11 @@ func (l *leaf) limitTCP() error {
 	return nil
 }
 
-// add moves a process that a zygote has made into the cgroup.
+// add moves a process into the cgroup: in all hierarchies, also where nothing is
+// limited, or it would see that it is not at the root of its cgroup namespace.
 func (l *leaf) add(pid int) error {
 	text := strconv.Itoa(pid)
-	for controller, dir := range l.paths {
-		if !l.group.binds(controller) {
-			continue
-		}
+	for _, dir := range l.paths {
 		if err := writeFile(filepath.Join(dir, "cgroup.procs"), text); err != nil {
 			return err
 		}

@@ -114,9 +114,6 @@ func startZygote(ctx context.Context, d *domain) (_ *zygote, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a zygote: %w", err)
 	}
-	if err := d.takeIn(z.c.initPid); err != nil {
-		return nil, err
-	}
 	if err := z.connect(ctx, address); err != nil {
 		if note := z.note.text(); note != "" {
 			err = fmt.Errorf("%w; it said: %s", err, note)
