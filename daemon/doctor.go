@@ -235,11 +235,7 @@ func greet(ctx context.Context, box sandbox.Sandbox) (kernel.Hello, error) {
 	if err != nil {
 		return kernel.Hello{}, err
 	}
-	raw, err := process.Dial(ctx)
-	if err != nil {
-		return kernel.Hello{}, err
-	}
-	conn, err := kernel.Handshake(ctx, raw)
+	conn, err := kernel.Connect(ctx, process)
 	if err != nil {
 		return kernel.Hello{}, errors.Join(err, startupError(process))
 	}

@@ -141,6 +141,10 @@ type Sandbox interface {
 
 // Process is a running kernel.
 type Process interface {
+	// Begun is the connection that the kernel was made with, for whoever asks
+	// first, and what the kernel would say of itself: Python's version and the
+	// shell's name. It is nil where there is none.
+	Begun() (conn net.Conn, python, shell string)
 	// Dial connects to the kernel's socket.
 	Dial(ctx context.Context) (net.Conn, error)
 	// Interrupt sends SIGINT to the kernel's process group.

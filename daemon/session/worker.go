@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"go.uber.org/zap"
@@ -197,7 +196,7 @@ func (s *Session) explainStart(err error) error {
 	return err
 }
 
-// connect dials a new kernel and gives up as soon as that has ended.
+// connect connects to a new kernel, and gives up as soon as that has ended.
 func connect(ctx context.Context, process sandbox.Process) (*kernel.Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -211,14 +210,8 @@ func connect(ctx context.Context, process sandbox.Process) (*kernel.Conn, error)
 		case <-stop:
 		}
 	}()
-	var raw net.Conn
-	raw, err := process.Dial(ctx)
+	conn, err := kernel.Connect(ctx, process)
 	if err != nil {
-		return nil, causeOf(ctx, err)
-	}
-	conn, err := kernel.Handshake(ctx, raw)
-	if err != nil {
-		_ = raw.Close()
 		return nil, causeOf(ctx, err)
 	}
 	return conn, nil

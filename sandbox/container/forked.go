@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -50,6 +51,16 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	defer status.Close()
 	closeTheirs := sync.OnceFunc(func() { unix.Close(theirs) })
 	defer closeTheirs()
+	begun, connection, err := connectionPair()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(connection)
+	defer func() {
+		if err != nil {
+			_ = begun.Close()
+		}
+	}()
 	o := order{uid: x.owner.kernel, faults: faults(), limits: x.limits(), threads: uint32(threadCount(x.spec.Limits))}
 	join := joined
 	if x.used > 0 {
@@ -76,7 +87,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	if err != nil {
 		return err
 	}
-	fds := []int{theirs, int(listener.Fd()), errorPipe}
+	fds := []int{theirs, int(listener.Fd()), connection, errorPipe}
 	fds = append(fds, namespaces...)
 	if cgroup != nil {
 		fds = append(fds, int(cgroup.Fd()))
@@ -99,6 +110,7 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 		return err
 	}
 	p.zygote = z
+	p.begun.Store(&begun)
 	x.forked.Store(p)
 	x.b.forks.Add(1)
 	z.mu.Lock()
@@ -196,6 +208,21 @@ func statusSocket() (ours *os.File, theirs int, err error) {
 		_ = ours.Close()
 		unix.Close(pair[1])
 		return nil, -1, fmt.Errorf("make a status socket: %w", err)
+	}
+	return ours, pair[1], nil
+}
+
+// connectionPair makes the connection that a kernel begins with.
+func connectionPair() (ours net.Conn, theirs int, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, -1, fmt.Errorf("make a kernel's connection: %w", err)
+	}
+	f := os.NewFile(uintptr(pair[0]), "kernel")
+	defer f.Close()
+	if ours, err = net.FileConn(f); err != nil {
+		unix.Close(pair[1])
+		return nil, -1, fmt.Errorf("make a kernel's connection: %w", err)
 	}
 	return ours, pair[1], nil
 }

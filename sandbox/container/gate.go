@@ -26,7 +26,7 @@ const (
 )
 
 // forkedFDs is how many descriptors a forked kernel begins with.
-const forkedFDs = 5
+const forkedFDs = 6
 
 // processStatus is what /proc/PID/status says, by the names there.
 type processStatus map[string]string
@@ -220,7 +220,7 @@ func sameFile(what, path string, want fileID) error {
 }
 
 // inspectDescriptors wants the null device twice, our end of the pipe for errors,
-// the listener, the status socket, and nothing else.
+// the listener, the first connection, the status socket, and nothing else.
 func inspectDescriptors(pid int, errorPipe int) error {
 	dir := procPath(pid, "fd")
 	entries, err := os.ReadDir(dir)

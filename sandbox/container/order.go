@@ -11,7 +11,7 @@ import (
 
 // The order for a kernel, as init/fork.c reads it: struct order.
 const (
-	orderVersion  = 2
+	orderVersion  = 3
 	maxLimits     = 16
 	maxMounts     = 4
 	maxTarget     = 64

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/opencontainers/runc/libcontainer"
@@ -43,6 +44,7 @@ type process struct {
 	pidfd  *pidfd
 	socket string // name in the box's socket directory
 	note   *note
+	begun  atomic.Pointer[net.Conn] // that it was made with; nil once somebody has it
 	done   chan struct{}
 	exit   sandbox.Exit // set before done is closed
 }
@@ -164,6 +166,9 @@ func (p *process) wait(proc *libcontainer.Process) {
 
 func (p *process) finish(exit sandbox.Exit) {
 	p.exit = exit
+	if nc := p.begun.Swap(nil); nc != nil {
+		_ = (*nc).Close()
+	}
 	p.pidfd.close()
 	close(p.done)
 }
@@ -173,6 +178,14 @@ func exitOf(status syscall.WaitStatus) sandbox.Exit {
 		return sandbox.Exit{Code: -1, Signal: unix.SignalName(status.Signal())}
 	}
 	return sandbox.Exit{Code: status.ExitStatus()}
+}
+
+func (p *process) Begun() (conn net.Conn, python, shell string) {
+	nc := p.begun.Swap(nil)
+	if nc == nil {
+		return nil, "", ""
+	}
+	return *nc, p.zygote.hello.Python, p.zygote.hello.Shell
 }
 
 func (p *process) Dial(ctx context.Context) (net.Conn, error) {

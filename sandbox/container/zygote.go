@@ -74,6 +74,7 @@ type zygote struct {
 
 type zygoteHello struct {
 	Protocol  int               `json:"protocol"`
+	Python    string            `json:"python"`
 	Shell     string            `json:"shell"`
 	Preloaded []string          `json:"preloaded"`
 	Failed    map[string]string `json:"failed"`

@@ -30,6 +30,10 @@
 //
 // and the kernel sends everything from max(n, acked)+1 on.
 //
+// A kernel that a zygote forks has its first connection from the beginning, and
+// no handshake on it: the daemon knows from the zygote what hello would say, and
+// sends its first request at once.
+//
 // # Requests
 //
 // One at a time, with ids that grow. The next one may be sent once the answer to

@@ -77,6 +77,29 @@ func Resume(ctx context.Context, nc net.Conn, state State) (*Conn, error) {
 	return c, nil
 }
 
+// Process is a kernel's process, as far as this package needs it.
+type Process interface {
+	// Begun is the connection that the kernel was made with, for whoever asks
+	// first, and what the kernel would say of itself; nil where there is none.
+	Begun() (nc net.Conn, python, shell string)
+	// Dial connects to the kernel's socket.
+	Dial(ctx context.Context) (net.Conn, error)
+}
+
+// Connect begins the first connection to a kernel: the one that it was made with,
+// where it has one, for which no handshake is needed.
+func Connect(ctx context.Context, p Process) (*Conn, error) {
+	if nc, python, shell := p.Begun(); nc != nil {
+		hello := Hello{Protocol: Protocol, Python: python, Shell: shell, NextSeq: 1}
+		return newConn(nc, bufio.NewReaderSize(nc, readBuffer), hello, 0), nil
+	}
+	nc, err := p.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Handshake(ctx, nc)
+}
+
 func handshake(ctx context.Context, nc net.Conn, state State) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()

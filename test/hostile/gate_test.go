@@ -19,7 +19,7 @@ var faults = []struct {
 }{
 	{"capabilities", 1, "CapPrm is"}, {"bounding set", 2, "CapBnd is"}, {"user", 4, "could not enter the workspace"}, {"group", 8, "Gid is"},
 	{"groups", 16, "Groups is"}, {"filter", 32, "Seccomp_filters is"}, {"namespace", 64, "uts namespace is another"},
-	{"directory", 128, "working directory is another"}, {"descriptor", 256, "it has 6 descriptors"}, {"thread", 512, "Threads is"},
+	{"directory", 128, "working directory is another"}, {"descriptor", 256, "it has 7 descriptors"}, {"thread", 512, "Threads is"},
 	{"process", 1024, "are in the sandbox"}, {"limits", 2048, "limit \\\"Max open files\\\" is"},
 	{"silence", 4096, "did not fork within"}, {"children", 8192, "children's pid namespace"},
 }

@@ -1,8 +1,8 @@
 /*
- * fork.so: makes kernels of a zygote. The zygote, which is Python, loads it with
- * ctypes and calls spawn for every kernel; all that is between the fork and the
- * first line of Python in the new kernel happens here, without allocating and
- * without a C library but for its fork().
+ * fork.so makes kernels of a zygote. The zygote, which is Python, loads it with
+ * ctypes and calls serve (serve.c), which calls spawn for every kernel; all that is
+ * between the fork and the first line of Python in the new kernel happens here,
+ * without allocating and without a C library but for its fork().
  *
  * spawn makes an intermediate process that shares the zygote's memory, as vfork
  * does: it can join the session's namespaces without a copy of the zygote's page
@@ -18,44 +18,17 @@
 #include <linux/mount.h>
 
 #include "drop.h"
+#include "fork.h"
 
-#define ORDER_VERSION 2
-#define MAX_LIMITS 16
-#define MAX_MOUNTS 4
-#define MAX_NAMESPACES 8
 #define MNT_DETACH 2
 #define SIGCHLD 17
-#define EINTR 4
 #define FIRST_FREE 64 /* descriptors are kept above here while they are sorted */
 
-/* What the daemon orders; order.go writes it. */
-struct limit {
-	unsigned long kind, soft, hard;
-};
-
-struct tmpfs {
-	unsigned long flags;
-	char target[64];
-	char data[192];
-};
-
-struct order {
-	unsigned int version, size;
-	unsigned int uid;    /* the kernel's, and its group's */
-	unsigned int faults; /* what the tests have left out */
-	unsigned int unshare; /* namespaces to make anew, as CLONE_NEW* */
-	unsigned int limit_count, mount_count, namespace_count;
-	unsigned int into_cgroup; /* one more descriptor: the cgroup to begin in */
-	unsigned int threads; /* for the zygote to read: how many libraries shall use */
-	struct limit limits[MAX_LIMITS];
-	struct tmpfs mounts[MAX_MOUNTS]; /* mounted anew */
-};
-
 /* The descriptors that come with an order; the namespaces follow. */
-enum { STATUS, LISTENER, ERRORS, FIRST_NAMESPACE };
+enum { STATUS, LISTENER, CONNECTION, ERRORS, FIRST_NAMESPACE };
 
 /* Where the kernel finds them. */
-enum { LISTENER_AT = 3, STATUS_AT = 4 };
+enum { LISTENER_AT = 3, CONNECTION_AT = 4, STATUS_AT = 5 };
 
 enum step {
 	STEP_ORDER = 1,
@@ -114,6 +87,11 @@ __attribute__((visibility("default"))) int prepare(const char *path)
 {
 	if (sys(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		return -1;
+#ifndef FAULTS
+	/* What a zygote has it keeps; what it could gain nobody shall. */
+	if (empty_bounding_set())
+		return -1;
+#endif
 	return read_filter(path, &rest);
 }
 
@@ -159,13 +137,14 @@ static long receive(int status, char *message, unsigned long size)
  */
 static int sort_descriptors(const struct order *order, int fds[])
 {
-	int status, listener, errors, null;
+	int status, listener, connection, errors, null;
 
 	status = (int)SYS3(__NR_fcntl, fds[STATUS], F_DUPFD_CLOEXEC, FIRST_FREE);
 	listener = (int)SYS3(__NR_fcntl, fds[LISTENER], F_DUPFD_CLOEXEC, FIRST_FREE);
+	connection = (int)SYS3(__NR_fcntl, fds[CONNECTION], F_DUPFD_CLOEXEC, FIRST_FREE);
 	errors = (int)SYS3(__NR_fcntl, fds[ERRORS], F_DUPFD_CLOEXEC, FIRST_FREE);
 	null = (int)SYS4(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
-	if (status < 0 || listener < 0 || errors < 0 || null < 0)
+	if (status < 0 || listener < 0 || connection < 0 || errors < 0 || null < 0)
 		return -1;
 	if (SYS3(__NR_dup3, null, FIRST_FREE + 8, O_CLOEXEC) < 0) /* null may be one of the low ones */
 		return -1;
@@ -173,6 +152,7 @@ static int sort_descriptors(const struct order *order, int fds[])
 	if (SYS3(__NR_dup3, null, 0, 0) < 0 || SYS3(__NR_dup3, null, 1, 0) < 0 ||
 	    SYS3(__NR_dup3, errors, 2, 0) < 0 ||
 	    SYS3(__NR_dup3, listener, LISTENER_AT, O_CLOEXEC) < 0 ||
+	    SYS3(__NR_dup3, connection, CONNECTION_AT, O_CLOEXEC) < 0 ||
 	    SYS3(__NR_dup3, status, STATUS_AT, O_CLOEXEC) < 0)
 		return -1;
 	return (int)SYS3(__NR_close_range, STATUS_AT + 1 + !!FAULTY(order, FAULT_DESCRIPTOR), ~0u, 0);
@@ -256,8 +236,10 @@ static long become_kernel(const struct order *order, int fds[], char *message, u
 	if (FAULTY(order, FAULT_CAPABILITIES))
 		SYS2(__NR_prctl, PR_SET_KEEPCAPS, 1);
 #endif
+#ifdef FAULTS
 	if (!FAULTY(order, FAULT_BOUNDING))
 		TRY(STEP_BOUNDING, empty_bounding_set());
+#endif
 	TRY(STEP_IDS, set_ids(order));
 	/* Nobody but the session's user may enter it. */
 	TRY(STEP_DIRECTORY, SYS1(__NR_chdir, FAULTY(order, FAULT_DIRECTORY) ? "/" : "/workspace"));
@@ -274,6 +256,7 @@ static long become_kernel(const struct order *order, int fds[], char *message, u
 	n = receive(status, message, size);
 	if (n < 1 || message[0] != 'o')
 		leave(1); /* refused, and told to somebody else */
+	hold_children(0);
 	SYS1(__NR_close, status);
 	return n;
 }
@@ -324,8 +307,8 @@ static __attribute__((noinline)) long intermediate(const struct order *order, in
  * Makes a kernel. Returns 0 in the zygote, whatever became of the kernel: the
  * status socket tells. Returns the length of the daemon's message in the kernel.
  */
-__attribute__((noinline, visibility("default"))) long spawn(const struct order *order, unsigned long length, int fds[], int fd_count, char *message,
-				     unsigned long size)
+long spawn(const struct order *order, unsigned long length, int fds[], int fd_count, char *message,
+	   unsigned long size)
 {
 	struct clone_args into = { .flags = CLONE_VM | CLONE_VFORK | CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
 	int status = fds[STATUS], code, placed;

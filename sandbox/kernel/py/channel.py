@@ -69,6 +69,7 @@ class Channel:
         self.lock = threading.RLock()
         self.room = threading.Condition(self.lock)
         self.io_thread = 0
+        self.resting = False  # the io thread sleeps, and will look around soon
         self.conn = None
         self.ready = False  # the daemon said where to resume
         self.unsent = deque()
@@ -161,6 +162,11 @@ class Channel:
     # Receiving: in the main thread while it is idle, else in the io thread.
     # The caller holds the lock.
 
+    def begin(self, conn):
+        """Takes a connection on which both sides know that nothing has been said."""
+        conn.setblocking(False)
+        self.conn, self.ready = conn, True
+
     def connected(self, conn):
         conn.setblocking(False)
         self.conn, self.ready, self.blocked = conn, False, False
@@ -226,7 +232,8 @@ class Channel:
             self._acknowledge(int(message["after"]))
             self.ready = True
             self.pump()
-            self.wake_main()  # it takes over the reading
+            if get_ident() != self.guard.main:
+                self.wake_main()  # it takes over the reading
         elif kind in REQUESTS and self.ready:
             number = int(message["id"])
             # The next request may overtake the acknowledgement of the answer.

@@ -1,14 +1,18 @@
 """The two threads' waiting. The main thread, when idle, waits for requests
-itself: a wake-up is what costs most. The io thread does the rest: it accepts
-the daemon, drains the pipes, sends what could not be sent at once, and reads
-acknowledgements while the main thread runs user code. It runs no user code but
-stray finalizers, and sleeps through short executions."""
+itself: a wake-up is what costs most. The io thread begins with the first request,
+and does the rest: it accepts the daemon, drains the pipes, sends what could not be
+sent at once, and reads acknowledgements while the main thread runs user code. It
+runs no user code but stray finalizers, and sleeps through short executions."""
 
 import _thread
 import os
 import select
 from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
 from select import POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT
+
+# The io thread's first sleep. Whatever is over by then has cost it nothing; it is
+# as long as output may wait.
+REST_MS = 20
 
 
 class Wake:
@@ -42,18 +46,27 @@ class Loop:
         self.output = output
         self.wake = wake
         self.wake_main = wake_main
+        self.alone = True  # there is no io thread yet
 
-    def start(self, listener):
-        self.listener = listener
+    def _start(self):
+        """Starts the io thread."""
+        rest = select.poll()
+        rest.register(self.wake.read, POLLIN)
+        self.channel.resting = True
+        self.alone = False
         # Signals are for the main thread: in this one they would not end its
         # system calls.
         mask = pthread_sigmask(SIG_BLOCK, valid_signals())
-        # Not threading.Thread: threading.enumerate() shows the user's own.
-        _thread.start_new_thread(self._run, ())
+        try:
+            # Not threading.Thread: threading.enumerate() shows the user's own.
+            self.channel.io_thread = _thread.start_new_thread(self._run, (rest.poll,))
+        except BaseException:
+            os._exit(70)  # better a dead kernel than one that nobody can reach
         pthread_sigmask(SIG_SETMASK, mask)
 
-    def _run(self):
-        self.channel.io_thread = _thread.get_ident()
+    def _run(self, rest):
+        rest(REST_MS)
+        self.channel.resting = False
         while True:
             try:
                 self._turn()
@@ -100,17 +113,24 @@ class Loop:
         while True:
             with channel.lock:
                 if channel.requests:
+                    if self.alone:
+                        self._start()
                     return channel.requests.popleft()
-                conn = channel.conn if channel.ready else None
+                conn = channel.conn if channel.ready or self.alone else None
                 poll = select.poll()
                 poll.register(self.wake_main.read, POLLIN)
                 if conn is not None:
                     poll.register(conn, POLLIN)
+                elif self.alone:
+                    poll.register(self.listener, POLLIN)
             ready = dict(poll.poll())
             if self.wake_main.read in ready:
                 self.wake_main.clear()
             with channel.lock:
-                if conn is not None and channel.conn is conn and conn.fileno() in ready:
+                if conn is None:
+                    if self.alone:
+                        self._accept(ready.get(self.listener.fileno(), 0))
+                elif channel.conn is conn and conn.fileno() in ready:
                     channel.receive()
                     if not channel.requests:
                         channel.guard.pending = False

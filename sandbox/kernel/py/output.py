@@ -185,7 +185,7 @@ class Output:
     def _arm(self):
         if not self.deadline:
             self.deadline = monotonic() + FLUSH_SECONDS
-            if get_ident() != self.channel.io_thread:
+            if not self.channel.resting and get_ident() != self.channel.io_thread:
                 self.channel.wake()
 
     def flush(self, final=False):

@@ -8,10 +8,6 @@ import os
 import sys
 import time
 
-# Not signal's, which makes members of enumerations.
-from _signal import SIG_DFL, SIGCHLD, set_wakeup_fd
-from _signal import signal as set_handler
-
 HOME = b"/workspace"
 
 
@@ -35,11 +31,6 @@ def directory(path):
             os.chdir(os.path.join(HOME, path))
         except OSError:
             pass
-
-
-def signals():
-    set_wakeup_fd(-1)
-    set_handler(SIGCHLD, SIG_DFL)
 
 
 def identity(zygote_pid):

@@ -21,8 +21,8 @@ from .values import lossless
 # Python 3.12 and later warn at every fork because of the io thread.
 warnings.filterwarnings("ignore", r".*multi-threaded, use of (fork|forkpty)\(\)", DeprecationWarning)
 EXIT_CHILD_ERROR = 1
-# Where fork.so puts the listener of the kernels that it makes.
-KERNEL_LISTEN_FD = 3
+# Where fork.so puts what the kernels that it makes begin with.
+KERNEL_LISTEN_FD, KERNEL_CONNECTION_FD = 3, 4
 
 
 def make_shell():
@@ -47,11 +47,13 @@ class Server:
         self._guard.request_waits = self._loop.request_waits
         self._count = 0
 
-    def start(self, listen_fd):
-        """Listens for the daemon."""
-        self._listener = socket.socket(fileno=listen_fd)
+    def start(self, listen_fd, connection_fd=None):
+        """Listens for the daemon, or begins with a connection to it."""
+        self._listener = self._loop.listener = socket.socket(fileno=listen_fd)
         self._listener.set_inheritable(False)
         self._listener.setblocking(False)
+        if connection_fd is not None:
+            self._channel.begin(socket.socket(fileno=connection_fd))
         self._guard.start()
         self._wake.open()
         self._wake_main.open()
@@ -66,20 +68,19 @@ class Server:
         sys.path[:] = ["", *sys.path, self._user_site]
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
-        self._loop.start(self._listener)
 
     def _after_fork(self):
         """In a forked child: it writes to the real descriptors and must hold
         none of the kernel's, or the daemon could not see the kernel end."""
-        output, channel = self._output, self._channel
+        output = self._output
         if output.forked:
             return
         output.forked = True
         output.chunks.clear()
-        for s in (self._listener, channel.conn):
+        for s in (self._listener, self._channel.conn):
             if s is not None and s.fileno() >= 0:
                 os.close(s.detach())
-        for fd in output.pipes:
+        for fd in self._output.pipes:
             os.close(fd)
         self._wake.close()
         self._wake_main.close()
@@ -247,10 +248,10 @@ def serve(listen_fd, old_main):
     _run(lambda: Server(make_shell(), old_main), listen_fd)
 
 
-def _run(make, listen_fd):
+def _run(make, *fds):
     try:
         server = make()
-        server.start(listen_fd)
+        server.start(*fds)
     except BaseException:
         traceback.print_exc()
         os._exit(70)
@@ -268,7 +269,6 @@ def serve_forked(listen_fd, library, filter_path, preload, old_main):
     # From here on in a kernel. What runs here is little: each object that Python
     # looks at is written to, and its page copied.
     atfork.restore()
-    renew.signals()
     if variables:
         renew.environment(variables)
     renew.directory(cwd)
@@ -276,4 +276,4 @@ def serve_forked(listen_fd, library, filter_path, preload, old_main):
     if parent.counters:
         threads.set_all(parent.counters, parent.threads)
     gc.enable()
-    _run(lambda: server, KERNEL_LISTEN_FD)
+    _run(lambda: server, KERNEL_LISTEN_FD, KERNEL_CONNECTION_FD)
