@@ -389,6 +389,31 @@ print(time.tzname, os.getcwd(), threading.main_thread().native_id == threading.g
 	}
 }
 
+// A zygote has answered requests before it forks. Its kernels show nothing of that.
+func TestForkedAsIfFirst(t *testing.T) {
+	d := start(t)
+	const show = `
+names = sorted(globals())
+import collections, linecache, os, signal, sys, threading
+handlers = {s: signal.getsignal(s) for s in signal.valid_signals()}
+print(names, {s: getattr(h, "__name__", h) for s, h in handlers.items()}, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+print(sys.path, [(x.name, x.encoding, x is y) for x, y in ((sys.stdin, sys.__stdin__), (sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__))])
+links = [os.readlink("/proc/self/fd/" + fd).partition(":")[0] for fd in os.listdir("/proc/self/fd") if os.path.islink("/proc/self/fd/" + fd)]
+print(sorted(linecache.cache), sorted(collections.Counter(links).items()), threading.active_count(), signal.set_wakeup_fd(-1))
+sys.stderr.write("and to stderr\n"); os.system("echo of a child"); sys.stdin.read()`
+	var said [2]string
+	for i, isolation := range []string{"fork", "fresh"} {
+		s := d.create(t, v1.SessionSpec{Isolation: isolation})
+		for range 2 {
+			e := d.run(t, s.ID, show)
+			said[i] += fmt.Sprint(e.Index, e.Stdout, e.Stderr)
+		}
+	}
+	if said[0] != said[1] || !strings.Contains(said[0], "of a child") {
+		t.Errorf("forked:\n%s\nfresh:\n%s", said[0], said[1])
+	}
+}
+
 // What modules want done around a fork is done around those of user code, though
 // not around the one that made the kernel.
 func TestForksInForkedKernels(t *testing.T) {

@@ -31,10 +31,26 @@ import numpy, threadpoolctl, os
 result = sorted({p["num_threads"] for p in threadpoolctl.threadpool_info()})
 """
 
+# What a kernel knows before its first cell, and of the cells before.
+STATE = """
+_ip = get_ipython()
+result = [sorted(n for n in globals() if n != "result"), list(In), dict(Out), _i, _ii, _iii, _, _ip.execution_count,
+    sorted(_ip.user_ns_hidden), _ip.history_manager.input_hist_raw, _ip.displayhook._, _ip.last_execution_result is None]
+result
+"""
+
+
+def states(client: tci.TCIClient, isolation: str) -> list[object]:
+    with client.sessions.create(language="python", isolation=isolation) as session:
+        return [client.executions.run(session.id, code).result for code in (STATE, "6 * 7", STATE)]
+
 
 def main() -> int:
     problems = []
     client = tci.TCIClient()
+    forked, fresh = states(client, "fork"), states(client, "fresh")
+    if forked != fresh:
+        problems.append("a forked kernel begins otherwise than a fresh one: %s and %s" % (forked, fresh))
     seen: dict[tuple[int, object], int] = {}
     for n in range(SESSIONS):
         with client.sessions.create(language="python") as session:

@@ -47,6 +47,9 @@ class Inputs:
         self._null = os.dup(0)
         sys.stdin = sys.__stdin__ = self._empty
 
+    def close(self):
+        os.close(self._null)
+
     def apply(self, request):
         """Sets up a request; restore takes all of it back, also after an error
         in the middle."""

@@ -8,6 +8,7 @@ that results, tracebacks and interrupts don't depend on what an image holds.
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 
 import IPython
 from IPython.core.completer import provisionalcompleter, rectify_completions
@@ -120,6 +121,31 @@ class IPythonShell(PlainShell):
         self._ip.display_formatter.format(0)
         self._ip.transform_cell("0\n")
         self._ip.history_manager.traits()
+
+    @contextmanager
+    def unseen(self):
+        ip = self._ip
+        history, hook = ip.history_manager, ip.displayhook
+        kept = [
+            (ip, ("execution_count", "last_execution_succeeded", "last_execution_result")),
+            (history, ("_i", "_ii", "_iii", "_i00")),
+            (hook, ("_", "__", "___", "text")),
+        ]
+        kept = [(o, name, getattr(o, name)) for o, names in kept for name in names]
+        hidden = dict(ip.user_ns_hidden)
+        try:
+            with super().unseen():
+                yield
+        finally:
+            for o, name, value in kept:
+                setattr(o, name, value)
+            for name in set(ip.user_ns_hidden) - set(hidden):
+                del ip.user_ns_hidden[name]
+            ip.user_ns_hidden.update(hidden)
+            for inputs in (history.input_hist_parsed, history.input_hist_raw):
+                del inputs[1:]
+            history.output_hist.clear()
+            history.output_hist_reprs.clear()
 
     def begin(self, code):
         history = self._ip.history_manager

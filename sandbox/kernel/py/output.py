@@ -68,6 +68,10 @@ class Output:
             self.pipes.append(read)
             self._poll.register(read, select.POLLIN)
 
+    def close(self):
+        for fd in self._spare:
+            os.close(fd)
+
     def write(self, stream, data):
         """Takes bytes that Python code wrote to a stream."""
         if self.forked:

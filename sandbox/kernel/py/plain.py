@@ -5,6 +5,7 @@ import __future__
 import ast
 import linecache
 import re
+from contextlib import contextmanager
 
 from . import charts, completion, magics
 from .bound import ResultWatch
@@ -34,6 +35,20 @@ class PlainShell(Shell):
         self.namespace["update_display"] = displayer.update
         charts.connect(displayer, self.name == "ipython")
         magics.connect(self)
+
+    @contextmanager
+    def unseen(self):
+        emit = self.displayer.emit
+        try:
+            with super().unseen():
+                yield
+        finally:
+            self.displayer.emit = emit
+            self._shown = self
+            for name in self._sources:
+                linecache.cache.pop(name, None)
+            self._sources.clear()
+            self._sources_size = 0
 
     def run(self, code, filename):
         outcome = self._run(code, filename)

@@ -77,6 +77,9 @@ class Server:
             return
         output.forked = True
         output.chunks.clear()
+        self._hang_up()
+
+    def _hang_up(self):
         for s in (self._listener, self._channel.conn):
             if s is not None and s.fileno() >= 0:
                 os.close(s.detach())
@@ -84,6 +87,17 @@ class Server:
             os.close(fd)
         self._wake.close()
         self._wake_main.close()
+
+    def rehearse(self):
+        """Answers one request, without an io thread."""
+        self._loop.alone = False
+        self._answer(self._loop.next_request())
+
+    def close(self):
+        """Gives back the descriptors of a server that has rehearsed."""
+        self._hang_up()
+        self._output.close()
+        self._inputs.close()
 
     def run(self):
         request = None
@@ -261,8 +275,10 @@ def _run(make, *fds):
 def serve_forked(listen_fd, library, filter_path, preload, old_main):
     """Runs a zygote; returns never. In each of its children, runs the kernel."""
     from . import atfork, renew, threads, zygote
+    from .rehearsal import rehearse
 
     parent = zygote.Zygote(listen_fd, library, filter_path, preload)
+    rehearse(parent.shell, lambda shell: Server(shell, old_main))
     server = Server(parent.shell, old_main)
     parent.freeze()
     cwd, *variables = parent.run().split(b"\0")

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from . import errors
@@ -43,6 +44,18 @@ class Shell:
     def warm(self):
         """Does ahead what the first cell would otherwise wait for; it leaves nothing
         that a user could see."""
+
+    @contextmanager
+    def unseen(self):
+        """Takes back what a user could see of the cells that run within."""
+        before = dict(self.namespace)
+        try:
+            yield
+        finally:
+            self.result = None
+            for name in set(self.namespace) - set(before):
+                del self.namespace[name]
+            self.namespace.update(before)
 
     def begin(self, code):
         """Takes note of a cell before it runs. No user code runs here, and no
