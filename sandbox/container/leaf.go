@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -120,8 +121,14 @@ func (l *leaf) limitTCP() error {
 // limited, or it would see that it is not at the root of its cgroup namespace.
 func (l *leaf) add(pid int) error {
 	text := strconv.Itoa(pid)
-	for _, dir := range l.paths {
-		if err := writeFile(filepath.Join(dir, "cgroup.procs"), text); err != nil {
+	for _, dir := range slices.Compact(slices.Sorted(maps.Values(l.paths))) { // some controllers share one
+		var err error
+		if l.meter == l.shared || slices.Contains(l.own, dir) {
+			err = writeFile(filepath.Join(dir, "cgroup.procs"), text)
+		} else { // each use of the container does this
+			err = l.shared.write(dir, "cgroup.procs", text)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,8 @@ const (
 	// ackTimeout bounds how long a kernel may refuse to read. A kernel reads
 	// even while it is blocked by its own output.
 	ackTimeout = 30 * time.Second
-	readBuffer = 64 << 10
+	// readBuffer is for small frames; large ones are read where they go.
+	readBuffer = 8 << 10
 )
 
 // Conn is a connection to a kernel. A goroutine of its own reads; the methods
