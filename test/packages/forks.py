@@ -34,8 +34,9 @@ result = sorted({p["num_threads"] for p in threadpoolctl.threadpool_info()})
 # What a kernel knows before its first cell, and of the cells before.
 STATE = """
 _ip = get_ipython()
-result = [sorted(n for n in globals() if n != "result"), list(In), dict(Out), _i, _ii, _iii, _, _ip.execution_count,
-    sorted(_ip.user_ns_hidden), _ip.history_manager.input_hist_raw, _ip.displayhook._, _ip.last_execution_result is None]
+result = [sorted(n for n in globals() if n != "result"), list(In), dict(Out), _i, _ii, _iii, _]
+result += [_ip.execution_count, sorted(_ip.user_ns_hidden), _ip.history_manager.input_hist_raw]
+result += [_ip.displayhook._, _ip.last_execution_result is None]
 result
 """
 

@@ -39,7 +39,8 @@ def rehearse(shell, make_server):
 @contextmanager
 def _process_unseen():
     """Restores what a server changes in its process."""
-    streams = {name: getattr(sys, name) for base in ("stdin", "stdout", "stderr") for name in (base, "__%s__" % base)}
+    names = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+    streams = {name: getattr(sys, name) for name in names}
     descriptors = {fd: os.dup(fd) for fd in (0, 1, 2)}
     path, finders = list(sys.path), set(sys.path_importer_cache)
     handler, mask = getsignal(SIGINT), pthread_sigmask(SIG_BLOCK, ())
