@@ -30,6 +30,21 @@ warnings.filterwarnings("ignore", "You executed the system command !pip")
 errors.hide(os.path.dirname(os.path.abspath(IPython.__file__)))
 
 
+def _has_printer(formatter, kind, value):
+    """Whether somebody has registered a rich representation of such a value. Plain
+    values have none by themselves: asking IPython's dozen of formatters for one
+    takes longer than all the rest of a short cell."""
+    rich = [f for name, f in formatter.formatters.items() if name != "text/plain"]
+    for f in (formatter.ipython_display_formatter, formatter.mimebundle_formatter, *rich):
+        for printers in (f.type_printers, f.singleton_printers, f.deferred_printers):
+            if printers and (
+                id(value) in printers
+                or any(k in printers or (k.__module__, k.__name__) in printers for k in kind.__mro__)
+            ):
+                return True
+    return False
+
+
 class _Hook(DisplayHook):
     """Shows values as events in the place of `Out[1]: …`."""
 
@@ -49,6 +64,13 @@ class _Hook(DisplayHook):
 
     def log_output(self, format_dict):
         """Does nothing: Out keeps the values, and that must do."""
+
+    def compute_format_data(self, result):
+        formatter = self.shell.display_formatter
+        kind = type(result)
+        if kind in PLAIN and not _has_printer(formatter, kind, result):
+            return {"text/plain": formatter.formatters["text/plain"](result)}, {}
+        return super().compute_format_data(result)
 
     def write_format_data(self, format_dict, md_dict=None):
         self.text = format_dict.get("text/plain")
