@@ -57,6 +57,7 @@ type call struct {
 	done   chan struct{} // closed with answer or Conn.err set
 }
 
+// newConn is a connection that reads nothing yet.
 func newConn(nc net.Conn, br *bufio.Reader, hello Hello, after uint64) *Conn {
 	c := &Conn{
 		nc: nc, br: br, hello: hello, done: make(chan struct{}),
@@ -68,7 +69,6 @@ func newConn(nc net.Conn, br *bufio.Reader, hello Hello, after uint64) *Conn {
 	c.changed = sync.NewCond(&c.mu)
 	c.ackTimer = time.AfterFunc(ackDelay, c.ackLate)
 	c.ackTimer.Stop()
-	go c.read()
 	return c
 }
 

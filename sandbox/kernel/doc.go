@@ -30,9 +30,12 @@
 //
 // and the kernel sends everything from max(n, acked)+1 on.
 //
-// A kernel that a zygote forks has its first connection from the beginning, and
-// no handshake on it: the daemon knows from the zygote what hello would say, and
-// sends its first request at once.
+// A kernel that a zygote forks has its first connection from the beginning. The
+// daemon knows from the zygote what hello would say, so instead of it comes
+//
+//	{"type":"started"}
+//
+// when the kernel can take requests, and no resume.
 //
 // # Requests
 //

@@ -46,6 +46,9 @@ type State struct {
 	Seq uint64
 }
 
+// startedFrame is what a kernel that needs no handshake says first, letter by letter.
+const startedFrame = `{"type":"started"}`
+
 type resumeMessage struct {
 	Type  string `json:"type"`
 	After uint64 `json:"after"`
@@ -66,32 +69,58 @@ func Handshake(ctx context.Context, nc net.Conn) (*Conn, error) {
 // Resume is Handshake for a daemon that knows how far the connection before
 // this one had come: nothing that it handled comes twice.
 func Resume(ctx context.Context, nc net.Conn, state State) (*Conn, error) {
-	c, err := handshake(ctx, nc, state)
+	return finish(ctx, nc, func(br *bufio.Reader) (*Conn, error) { return handshake(nc, br, state) })
+}
+
+// finish has talk done before ctx ends; else, and when it fails, it closes nc.
+func finish(ctx context.Context, nc net.Conn, talk func(*bufio.Reader) (*Conn, error)) (*Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	c, err := talk(bufio.NewReaderSize(nc, readBuffer))
+	if !stop() { // the deadline is set, or about to be
+		err = ctx.Err()
+	}
 	if err != nil {
 		_ = nc.Close()
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
 		return nil, fmt.Errorf("shake hands with the kernel: %w", err)
 	}
+	go c.read()
 	return c, nil
+}
+
+// started waits for the first word of a kernel that needs no handshake.
+func started(nc net.Conn, br *bufio.Reader, python, shell string) (*Conn, error) {
+	frame, err := readFirst(br)
+	if err != nil {
+		return nil, err
+	}
+	if string(frame) != startedFrame {
+		return nil, protocolErrorf("the first frame does not say that the kernel has started")
+	}
+	return newConn(nc, br, Hello{Protocol: Protocol, Python: python, Shell: shell, NextSeq: 1}, 0), nil
+}
+
+func readFirst(br *bufio.Reader) ([]byte, error) {
+	frame, err := readFrame(br, maxHello)
+	if err != nil && !errors.Is(err, ErrProtocol) {
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return frame, err
 }
 
 // Process is a kernel's process, as far as this package needs it.
 type Process interface {
 	// Begun is the connection that the kernel was made with, for whoever asks
-	// first, and what the kernel would say of itself; nil where there is none.
+	// first, and what hello would say of it; nil where there is none.
 	Begun() (nc net.Conn, python, shell string)
 	// Dial connects to the kernel's socket.
 	Dial(ctx context.Context) (net.Conn, error)
 }
 
 // Connect begins the first connection to a kernel: the one that it was made with,
-// where it has one, for which no handshake is needed.
+// where it has one. It waits until the kernel can take requests.
 func Connect(ctx context.Context, p Process) (*Conn, error) {
 	if nc, python, shell := p.Begun(); nc != nil {
-		hello := Hello{Protocol: Protocol, Python: python, Shell: shell, NextSeq: 1}
-		return newConn(nc, bufio.NewReaderSize(nc, readBuffer), hello, 0), nil
+		return finish(ctx, nc, func(br *bufio.Reader) (*Conn, error) { return started(nc, br, python, shell) })
 	}
 	nc, err := p.Dial(ctx)
 	if err != nil {
@@ -100,15 +129,9 @@ func Connect(ctx context.Context, p Process) (*Conn, error) {
 	return Handshake(ctx, nc)
 }
 
-func handshake(ctx context.Context, nc net.Conn, state State) (*Conn, error) {
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	br := bufio.NewReaderSize(nc, readBuffer)
-	frame, err := readFrame(br, maxHello)
+func handshake(nc net.Conn, br *bufio.Reader, state State) (*Conn, error) {
+	frame, err := readFirst(br)
 	if err != nil {
-		if !errors.Is(err, ErrProtocol) {
-			err = fmt.Errorf("%w: %w", ErrLost, err)
-		}
 		return nil, err
 	}
 	hello, err := decodeHello(frame)
@@ -126,9 +149,6 @@ func handshake(ctx context.Context, nc net.Conn, state State) (*Conn, error) {
 	}
 	if _, err := nc.Write(appendFrame(nil, body)); err != nil {
 		return nil, fmt.Errorf("%w: send resume: %w", ErrLost, err)
-	}
-	if !stop() {
-		return nil, ctx.Err() // the deadline is set, or about to be
 	}
 	return newConn(nc, br, hello, after), nil
 }

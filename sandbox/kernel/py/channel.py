@@ -39,6 +39,9 @@ def frame(body):
     return len(body).to_bytes(4, "big") + body
 
 
+STARTED = frame(encode({"type": "started"}))
+
+
 class Item:
     """One event: its number, its frame, where the frame ends in the stream of
     all events ever made, and the request that it answers (0: none)."""
@@ -163,9 +166,11 @@ class Channel:
     # The caller holds the lock.
 
     def begin(self, conn):
-        """Takes a connection on which both sides know that nothing has been said."""
+        """Takes a connection on which nothing has been said, to a daemon that knows
+        what hello would say."""
         conn.setblocking(False)
         self.conn, self.ready = conn, True
+        conn.send(STARTED, socket.MSG_NOSIGNAL)
 
     def connected(self, conn):
         conn.setblocking(False)

@@ -52,8 +52,6 @@ class Server:
         self._listener = self._loop.listener = socket.socket(fileno=listen_fd)
         self._listener.set_inheritable(False)
         self._listener.setblocking(False)
-        if connection_fd is not None:
-            self._channel.begin(socket.socket(fileno=connection_fd))
         self._guard.start()
         self._wake.open()
         self._wake_main.open()
@@ -68,6 +66,8 @@ class Server:
         sys.path[:] = ["", *sys.path, self._user_site]
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._after_fork)
+        if connection_fd is not None:
+            self._channel.begin(socket.socket(fileno=connection_fd))
 
     def _after_fork(self):
         """In a forked child: it writes to the real descriptors and must hold
