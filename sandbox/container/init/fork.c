@@ -146,9 +146,9 @@ static int sort_descriptors(const struct order *order, int fds[])
 	null = (int)SYS4(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
 	if (status < 0 || listener < 0 || connection < 0 || errors < 0 || null < 0)
 		return -1;
-	if (SYS3(__NR_dup3, null, FIRST_FREE + 8, O_CLOEXEC) < 0) /* null may be one of the low ones */
+	null = (int)SYS3(__NR_fcntl, null, F_DUPFD_CLOEXEC, FIRST_FREE); /* it may be one of the low ones */
+	if (null < 0)
 		return -1;
-	null = FIRST_FREE + 8;
 	if (SYS3(__NR_dup3, null, 0, 0) < 0 || SYS3(__NR_dup3, null, 1, 0) < 0 ||
 	    SYS3(__NR_dup3, errors, 2, 0) < 0 ||
 	    SYS3(__NR_dup3, listener, LISTENER_AT, O_CLOEXEC) < 0 ||

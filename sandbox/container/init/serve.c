@@ -124,6 +124,14 @@ static char *put_number(char *to, unsigned int n)
 	return to;
 }
 
+/* The next kernels shall not find here how others ended. */
+static void forget_first(void)
+{
+	exits[exits_first] = (struct ended){ 0, 0 };
+	exits_first = (exits_first + 1) % KEPT_EXITS;
+	exits_count--;
+}
+
 static void tell_exits(void)
 {
 	char text[64], *end;
@@ -138,8 +146,7 @@ static void tell_exits(void)
 		end = put_text(end, "}");
 		if (tell(text, (unsigned long)(end - text)))
 			return;
-		exits_first = (exits_first + 1) % KEPT_EXITS;
-		exits_count--;
+		forget_first();
 	}
 }
 
@@ -154,10 +161,8 @@ static void reap(void)
 	while ((pid = SYS4(__NR_wait4, -1, &status, WNOHANG, 0)) > 0 || pid == -EINTR) {
 		if (pid < 0)
 			continue;
-		if (exits_count == KEPT_EXITS) { /* the oldest is forgotten */
-			exits_first = (exits_first + 1) % KEPT_EXITS;
-			exits_count--;
-		}
+		if (exits_count == KEPT_EXITS)
+			forget_first(); /* the oldest */
 		e = &exits[(exits_first + exits_count++) % KEPT_EXITS];
 		e->pid = (int)pid;
 		e->status = status;

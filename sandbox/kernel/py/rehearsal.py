@@ -44,7 +44,13 @@ def _process_unseen():
     descriptors = {fd: os.dup(fd) for fd in (0, 1, 2)}
     path, finders = list(sys.path), set(sys.path_importer_cache)
     handler, mask = getsignal(SIGINT), pthread_sigmask(SIG_BLOCK, ())
-    register, os.register_at_fork = os.register_at_fork, lambda **functions: None
+    register = os.register_at_fork
+
+    def register_others(**functions):
+        if not any(getattr(f, "__module__", None) == __package__ + ".server" for f in functions.values()):
+            register(**functions)
+
+    os.register_at_fork = register_others
     try:
         yield
     finally:
