@@ -14,10 +14,6 @@ import (
 )
 
 const (
-	// demandWindow is how far back the pool looks to see what will be wanted.
-	demandWindow = 10 * time.Second
-	// poolIdle is how long something stays prepared though nobody wants it.
-	poolIdle = 2 * time.Minute
 	poolTick = 5 * time.Second
 	// waitComing bounds how long a request waits for a sandbox. For those that
 	// one-shots use, of which most are short, it waits as long as one comes back
@@ -25,26 +21,6 @@ const (
 	waitComing = 2 * time.Second
 	waitUsed   = 200 * time.Millisecond
 )
-
-// key says which sandboxes can stand in for each other. Those of a principal have
-// been used by it.
-type key struct {
-	digest    string
-	limits    sandbox.Limits
-	principal string
-}
-
-// shelf holds what is prepared for one key.
-type shelf struct {
-	ready   []*box
-	coming  int       // being prepared
-	used    int       // by a one-shot, after which it comes back
-	came    time.Time // when one last did, or could be had otherwise
-	waiters []chan *box
-	takes   []time.Time // within the window, the oldest first
-	last    time.Time   // when one was last wanted
-	sample  sandbox.Spec
-}
 
 // pool keeps sandboxes ahead of demand: new ones with a kernel that waits, for
 // whoever comes; and used ones, made anew, for executions of their principal.
@@ -69,10 +45,6 @@ func newPool(b *Backend, most int) *pool {
 		go p.keep()
 	}
 	return p
-}
-
-func keyOf(spec sandbox.Spec, principal string) key {
-	return key{spec.Image.Digest, spec.Limits, principal}
 }
 
 // MaxPool is the most that may be asked for.
@@ -135,15 +107,6 @@ func (p *pool) pick(k key, spec sandbox.Spec) *box {
 	return x
 }
 
-func (p *pool) shelf(k key, spec sandbox.Spec) *shelf {
-	s := p.shelves[k]
-	if s == nil {
-		s = &shelf{sample: sandbox.Spec{Image: spec.Image, Start: spec.Start, Limits: spec.Limits}}
-		p.shelves[k] = s
-	}
-	return s
-}
-
 // await queues for what is coming, or for what others use.
 func (p *pool) await(ctx context.Context, k key) *box {
 	patience, wait, begun := waitComing, make(chan *box, 1), time.Now()
@@ -203,24 +166,13 @@ func (p *pool) arrived(k key, x *box) {
 		w <- x
 		x = nil
 	case x != nil && !p.closed && len(s.ready) < p.most:
-		s.ready = append(s.ready, x)
-		x = nil
+		x = p.keepReady(s, x)
 	case x == nil:
 		s.giveUp()
 	}
 	p.mu.Unlock()
 	if x != nil {
 		p.discard(x)
-	}
-}
-
-// giveUp tells the last who wait that there is nothing left to wait for. The caller
-// holds the lock.
-func (s *shelf) giveUp() {
-	for len(s.waiters) > s.coming+s.used {
-		last := len(s.waiters) - 1
-		s.waiters[last] <- nil
-		s.waiters = s.waiters[:last]
 	}
 }
 
@@ -350,12 +302,12 @@ func (p *pool) refillOne() bool {
 	var k key
 	var lacking *shelf
 	for candidate, s := range p.shelves {
-		if candidate.principal == "" && len(s.ready)+s.coming < p.wanted(s) {
+		if candidate.principal == "" && len(s.ready)+s.coming < p.wanted(s) && (lacking == nil || lacking.wantedLess(s)) {
 			k, lacking = candidate, s
-			break
 		}
 	}
-	if lacking == nil || p.closed {
+	full := lacking != nil && p.ready() >= p.most*poolKinds && !p.leastWanted().wantedLess(lacking)
+	if lacking == nil || full || p.closed {
 		p.mu.Unlock()
 		return false
 	}
@@ -376,20 +328,6 @@ func (p *pool) refillOne() bool {
 	}
 	p.arrived(k, x)
 	return err == nil
-}
-
-// wanted is how many should be ready: as many as were taken in a second or so
-// lately, one at least. The caller holds the lock.
-func (p *pool) wanted(s *shelf) int {
-	now := time.Now()
-	for len(s.takes) > 0 && now.Sub(s.takes[0]) > demandWindow {
-		s.takes = s.takes[1:]
-	}
-	if now.Sub(s.last) > poolIdle {
-		return 0
-	}
-	perSecond := len(s.takes) * int(time.Second) / int(demandWindow)
-	return min(p.most, 1+perSecond)
 }
 
 // prepare makes a sandbox with a kernel that waits.

@@ -414,6 +414,38 @@ sys.stderr.write("and to stderr\n"); os.system("echo of a child"); sys.stdin.rea
 	}
 }
 
+// Callers choose the limits, so that kinds of sandboxes are without number: what is
+// kept ready for all of them together has a bound, and the rest still works.
+func TestPoolOfManyKinds(t *testing.T) {
+	const most, kinds = 1, 4 // --pool, and container.poolKinds
+	d := start(t, "--pool", strconv.Itoa(most))
+	for n := range 3 * kinds {
+		s := d.create(t, v1.SessionSpec{Resources: &v1.Resources{CPUs: 0.5 + float64(n)/100}})
+		if s.Isolation.Start != "fork" {
+			t.Errorf("%+v", s.Isolation)
+		}
+		if e := d.run(t, s.ID, "6 * 7"); string(e.Result) != "42" {
+			t.Errorf("%s", e.Result)
+		}
+		if err := d.CloseSession(callContext(t), s.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	refills := -1
+	for {
+		now := d.metric(t, "tcid_pool_refills_total")
+		if now == refills {
+			break // it rests
+		}
+		refills = now
+		time.Sleep(500 * time.Millisecond)
+	}
+	if ready := d.metric(t, "tcid_pool_ready"); ready < 1 || ready > most*kinds {
+		t.Errorf("%d sandboxes are ready, after %d were made ready", ready, refills)
+	}
+	t.Logf("%d sandboxes were made ready", refills)
+}
+
 // What modules want done around a fork is done around those of user code, though
 // not around the one that made the kernel.
 func TestForksInForkedKernels(t *testing.T) {
