@@ -19,6 +19,10 @@ import (
 // hangs, and is ended.
 const forkTimeout = 5 * time.Second
 
+// forkOrders is how many orders a zygote is given at a time: one to work on, and the
+// next. Those who wait for their turn do not take the zygote for one that hangs.
+const forkOrders = 2
+
 // forkTries is with how many zygotes it is tried: each may be killed just then.
 const forkTries = 3
 
@@ -34,6 +38,13 @@ var joinedAgain = []string{"uts", "pid", "mnt"}
 // session's cgroup before it has memory of its own, and looked at from outside
 // before it runs the first line of Python.
 func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew bool) (err error) {
+	select {
+	case z.orders <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	next := sync.OnceFunc(func() { <-z.orders })
+	defer next()
 	late := fmt.Errorf("%w: it did not fork within %v", errZygoteGone, forkTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, forkTimeout, late)
 	defer cancel()
@@ -87,18 +98,35 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	if err != nil {
 		return err
 	}
+	given, err := identify(errorPipe, int(listener.Fd()), connection, theirs)
+	if err != nil {
+		return err
+	}
 	fds := []int{theirs, int(listener.Fd()), connection, errorPipe}
 	fds = append(fds, namespaces...)
 	if cgroup != nil {
 		fds = append(fds, int(cgroup.Fd()))
 	}
+	// What was used up before must not hold the zygote up, which waits for the
+	// process in between.
+	throttle, err := x.leaf.unthrottle(x.spec.Limits)
+	if err != nil {
+		return err
+	}
+	z.expectChild()
+	defer func() {
+		if err != nil {
+			z.childEnded()
+			_ = throttle() // who cares for the sandbox yet has the first error
+		}
+	}()
 	if err := z.send(body, fds); err != nil {
 		return err
 	}
 	closeTheirs() // else the end of the child would not be seen
 	stop := context.AfterFunc(ctx, func() { _ = status.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err := p.admit(z, status, errorPipe); err != nil {
+	if err := p.admit(z, status, given, func() error { next(); return throttle() }); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -113,15 +141,13 @@ func (p *process) fork(ctx context.Context, z *zygote, listener *os.File, anew b
 	p.begun.Store(&begun)
 	x.forked.Store(p)
 	x.b.forks.Add(1)
-	z.mu.Lock()
-	z.alive++
-	z.mu.Unlock()
 	go p.waitForked()
 	return nil
 }
 
-// admit is the daemon's side of the talk with the kernel that is being made.
-func (p *process) admit(z *zygote, status *os.File, errorPipe int) error {
+// admit is the daemon's side of the talk with the kernel that is being made. It
+// calls forked when the zygote has done its part.
+func (p *process) admit(z *zygote, status *os.File, given descriptors, forked func() error) error {
 	x := p.box
 	parent, placed, err := expect(status, "iI")
 	if err != nil {
@@ -145,7 +171,10 @@ func (p *process) admit(z *zygote, status *os.File, errorPipe int) error {
 	}
 	p.pid = pid
 	z.expect(pid)
-	if err := p.examine(parent, status, errorPipe); err != nil {
+	if err = forked(); err == nil {
+		err = p.examine(parent, status, given)
+	}
+	if err != nil {
 		_ = p.pidfd.signal(unix.SIGKILL, 0)
 		p.pidfd.close()
 		z.forget(pid)
@@ -155,14 +184,14 @@ func (p *process) admit(z *zygote, status *os.File, errorPipe int) error {
 }
 
 // examine looks at the kernel from outside, and lets it begin.
-func (p *process) examine(parent int, status *os.File, errorPipe int) error {
+func (p *process) examine(parent int, status *os.File, given descriptors) error {
 	x := p.box
 	if x.used > 0 {
 		if err := x.b.loopback.raise(p.pid); err != nil {
 			return err
 		}
 	}
-	err := x.inspect(p.pid, parent, errorPipe)
+	err := x.inspect(p.pid, parent, given)
 	if err == nil && p.pidfd.hasEnded() { // or all of this was about another process
 		err = errors.New("it has ended")
 	}

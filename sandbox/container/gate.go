@@ -56,7 +56,7 @@ func procPath(pid int, name string) string {
 // meanwhile, and says what about it is not as in every other session. It finds
 // our mistakes and a kernel's that the host's runs; a zygote that is hostile could
 // change its child afterwards.
-func (x *box) inspect(pid, parent int, errorPipe int) error {
+func (x *box) inspect(pid, parent int, given descriptors) error {
 	if err := x.container.lookAtInit(); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (x *box) inspect(pid, parent int, errorPipe int) error {
 		x.inspectCgroups(pid),
 		sameFile("root directory", procPath(pid, "root"), x.facts.root),
 		sameFile("working directory", procPath(pid, "cwd"), workspace),
-		inspectDescriptors(pid, errorPipe),
+		inspectDescriptors(pid, given),
 		inspectLimits(pid, x.limits()),
 		x.inspectCompany(pid, parent),
 	)
@@ -219,9 +219,23 @@ func sameFile(what, path string, want fileID) error {
 	return nil
 }
 
+// descriptors are what a kernel is given as its descriptors from 2 on.
+type descriptors [forkedFDs - 2]fileID
+
+func identify(fds ...int) (d descriptors, err error) {
+	for i, fd := range fds {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return d, fmt.Errorf("look at a kernel's descriptors: %w", err)
+		}
+		d[i] = fileID{st.Dev, st.Ino}
+	}
+	return d, nil
+}
+
 // inspectDescriptors wants the null device twice, our end of the pipe for errors,
 // the listener, the first connection, the status socket, and nothing else.
-func inspectDescriptors(pid int, errorPipe int) error {
+func inspectDescriptors(pid int, given descriptors) error {
 	dir := procPath(pid, "fd")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -229,10 +243,6 @@ func inspectDescriptors(pid int, errorPipe int) error {
 	}
 	if len(entries) != forkedFDs {
 		return fmt.Errorf("it has %d descriptors, not %d", len(entries), forkedFDs)
-	}
-	var pipe unix.Stat_t
-	if err := unix.Fstat(errorPipe, &pipe); err != nil {
-		return fmt.Errorf("look at its descriptors: %w", err)
 	}
 	for fd := range forkedFDs {
 		var st unix.Stat_t
@@ -243,10 +253,8 @@ func inspectDescriptors(pid int, errorPipe int) error {
 		switch fd {
 		case 0, 1:
 			ok = st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3)
-		case 2:
-			ok = st.Dev == pipe.Dev && st.Ino == pipe.Ino
 		default:
-			ok = st.Mode&unix.S_IFMT == unix.S_IFSOCK
+			ok = fileID{st.Dev, st.Ino} == given[fd-2]
 		}
 		if !ok {
 			return fmt.Errorf("its descriptor %d is none that it should have", fd)

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -133,6 +135,29 @@ func (l *leaf) add(pid int) error {
 		}
 	}
 	return nil
+}
+
+// unthrottle takes the limit of processor time away until throttle is called. It is
+// for when nothing of a user's runs in the cgroup.
+func (l *leaf) unthrottle(limits sandbox.Limits) (throttle func() error, err error) {
+	r := resources(limits)
+	dir, ok := l.paths["cpu"]
+	file, lifted, quota := "cpu.cfs_quota_us", "-1", strconv.FormatInt(r.CpuQuota, 10)
+	if l.v2 {
+		period := " " + strconv.FormatUint(r.CpuPeriod, 10)
+		dir, ok = l.paths[""]
+		file, lifted, quota = "cpu.max", "max"+period, quota+period
+	}
+	if !ok || r.CpuQuota <= 0 || limits.CPUs >= float64(runtime.NumCPU()) { // it can't be used up
+		return func() error { return nil }, nil
+	}
+	set := func(value string) error {
+		if err := writeFile(filepath.Join(dir, file), value); err != nil {
+			return fmt.Errorf("set the limit of processor time: %w", err)
+		}
+		return nil
+	}
+	return sync.OnceValue(func() error { return set(quota) }), set(lifted)
 }
 
 // open returns a handle of the cgroup, on v2.
