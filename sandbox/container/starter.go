@@ -68,35 +68,25 @@ func isThisProgram(path string) error {
 	return nil
 }
 
-// installStarter writes the starter into a directory that is named by its content:
-// daemons of different versions can share a data directory.
+// installStarter writes the starter into a directory that is named by its content.
 func installStarter(dataDir string) (dir string, err error) {
 	sum := sha256.Sum256(starterProgram)
-	parent := filepath.Join(dataDir, startersDir)
-	dir = filepath.Join(parent, hex.EncodeToString(sum[:])[:16])
+	dir = filepath.Join(dataDir, startersDir, hex.EncodeToString(sum[:])[:16])
 	if err := checkStarter(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("make the directory of starters: %w", err)
-	}
-	temp, err := os.MkdirTemp(parent, ".new-")
-	if err != nil {
-		return "", fmt.Errorf("make a starter's directory: %w", err)
-	}
-	defer os.RemoveAll(temp)
-	path := filepath.Join(temp, starterName)
-	if err := os.WriteFile(path, starterProgram, 0o755); err != nil {
-		return "", fmt.Errorf("write the starter: %w", err)
-	}
-	if err := os.Link(path, filepath.Join(temp, starterNameDeleted)); err != nil {
-		return "", fmt.Errorf("write the starter: %w", err)
-	}
-	// Another daemon may have been faster.
-	if err := os.Rename(temp, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("publish the starter: %w", err)
+	if err := install(dir, writeStarter); err != nil {
+		return "", err
 	}
 	return dir, checkStarter(dir)
+}
+
+func writeStarter(dir string) error {
+	path := filepath.Join(dir, starterName)
+	if err := os.WriteFile(path, starterProgram, 0o755); err != nil {
+		return err
+	}
+	return os.Link(path, filepath.Join(dir, starterNameDeleted))
 }
 
 // checkStarter finds one that was cut short when the host went down. It can't be

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -60,27 +59,11 @@ func installSupport(dataDir string) (layer string, err error) {
 	}); err != nil {
 		return "", fmt.Errorf("read the embedded kernel: %w", err)
 	}
-	parent := filepath.Join(dataDir, supportLayers)
-	layer = filepath.Join(parent, hex.EncodeToString(hash.Sum(nil))[:16])
+	layer = filepath.Join(dataDir, supportLayers, hex.EncodeToString(hash.Sum(nil))[:16])
 	if _, err := os.Stat(layer); err == nil {
 		return layer, nil
 	}
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("make the directory of support layers: %w", err)
-	}
-	temp, err := os.MkdirTemp(parent, ".new-")
-	if err != nil {
-		return "", fmt.Errorf("make a support layer: %w", err)
-	}
-	defer os.RemoveAll(temp)
-	if err := writeSupport(temp, programs); err != nil {
-		return "", fmt.Errorf("write a support layer: %w", err)
-	}
-	// Another daemon may have been faster; its layer has the same content.
-	if err := os.Rename(temp, layer); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("publish a support layer: %w", err)
-	}
-	return layer, nil
+	return layer, install(layer, func(dir string) error { return writeSupport(dir, programs) })
 }
 
 // supportFile is a file of the support layer.
